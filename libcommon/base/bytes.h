@@ -10,7 +10,8 @@
 
 namespace slim {
 
-static_assert(std::endian::native == std::endian::little, "slim reads and writes little-endian data in place");
+static_assert(std::endian::native == std::endian::little,
+              "slim reads and writes little-endian data in place");
 
 template <class T>
 T LoadLe(const void* from) {

@@ -1,5 +1,6 @@
-// What went wrong, in one value: a class that decides the exit code, a stable rule id that tests and
-// machines match on, a message for people, and where it happened. Owns no policy about printing: cli does.
+// What went wrong, in one value: a class that decides the exit code, a stable rule id that tests
+// and machines match on, a message for people, and where it happened. Owns no policy about
+// printing: cli does.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,9 @@ enum class ErrorCode {
   kCancelled = 6  // a signal asked us to stop; cli turns it into death by that signal
 };
 
-// A message has a lower-case first letter and no full stop; it names the thing, what was found and what was
-// wanted. `hint` says what to do. Inner code fills what it knows; the opener of a file adds `path`.
+// A message has a lower-case first letter and no full stop; it names the thing, what was found and
+// what was wanted. `hint` says what to do. Inner code fills what it knows; the opener of a file
+// adds `path`.
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string rule;     // e.g. "ST-size-mismatch"; empty where no rule is meant

@@ -76,14 +76,15 @@ Status Expand(std::string_view pattern, std::vector<std::string>& words) {
       options = std::move(*range);
     }
     for (const std::string& option : options) {
-      SLIM_TRY(Expand(std::string(pattern.substr(0, open)) + option +
-                          std::string(pattern.substr(close + 1)),
-                      words));
+      SLIM_TRY(Expand(
+          std::string(pattern.substr(0, open)) + option + std::string(pattern.substr(close + 1)),
+          words));
     }
     return {};
   }
   if (words.size() >= kMaxWords) {
-    return UsageError(fmt::format("pattern {} expands to more than {} words", Quote(pattern), kMaxWords));
+    return UsageError(
+        fmt::format("pattern {} expands to more than {} words", Quote(pattern), kMaxWords));
   }
   words.emplace_back(pattern);
   return {};
@@ -160,9 +161,9 @@ Result<Glob> Glob::Compile(std::string_view pattern) {
 }
 
 bool Glob::Matches(std::string_view name) const {
-  return name == pattern_ || std::any_of(words_.begin(), words_.end(), [&](const std::string& word) {
-           return MatchWord(word, name);
-         });
+  return name == pattern_ ||
+         std::any_of(words_.begin(), words_.end(),
+                     [&](const std::string& word) { return MatchWord(word, name); });
 }
 
 Result<GlobSet> GlobSet::Compile(const std::vector<std::string>& patterns) {

@@ -1,5 +1,5 @@
-// How library code talks while it works without owning a stream: notes for people and progress in bytes. cli prints;
-// tests record; the default does nothing.
+// How library code talks while it works without owning a stream: notes for people and progress in
+// bytes. cli prints; tests record; the default does nothing.
 #pragma once
 
 #include <cstdint>

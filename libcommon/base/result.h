@@ -1,5 +1,6 @@
-// Result<T>: a T or an Error, never neither. Result<void> for work that only succeeds or fails. An unread result is a
-// compiler error. Exceptions do not cross a layer; a library that throws is wrapped where it is called.
+// Result<T>: a T or an Error, never neither. Result<void> for work that only succeeds or fails. An
+// unread result is a compiler error. Exceptions do not cross a layer; a library that throws is
+// wrapped where it is called.
 #pragma once
 
 #include <cassert>
@@ -51,7 +52,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)), ok_(false) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : error_(std::move(error)), ok_(false) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return ok_; }
   const Error& error() const& { return error_; }
@@ -68,11 +70,11 @@ using Status = Result<void>;
 #define SLIM_CONCAT(a, b) SLIM_CONCAT_INNER(a, b)
 
 // SLIM_TRY(DoIt()): return the error of a Status to the caller.
-#define SLIM_TRY(expression)                                                        \
-  do {                                                                              \
-    if (auto slim_status = (expression); !slim_status.ok()) {                       \
-      return std::move(slim_status).error();                                        \
-    }                                                                               \
+#define SLIM_TRY(expression)                                  \
+  do {                                                        \
+    if (auto slim_status = (expression); !slim_status.ok()) { \
+      return std::move(slim_status).error();                  \
+    }                                                         \
   } while (false)
 
 // SLIM_ASSIGN(auto header, ReadHeader(file)): declare or assign the value, or return the error.

@@ -1,5 +1,5 @@
-// Text helpers shared by messages and reports: escaping names that come from files, sizes, joining, and nearest
-// spelling. Knows no format.
+// Text helpers shared by messages and reports: escaping names that come from files, sizes, joining,
+// and nearest spelling. Knows no format.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@
 
 namespace slim {
 
-// Control characters, DEL and bytes that are not UTF-8 as \xNN, backslash as \\ ; everything else as it is.
+// Control characters, DEL and bytes that are not UTF-8 as \xNN, backslash as \\ ; everything else
+// as it is.
 std::string Escape(std::string_view text);
 // Escape() between single quotes, cut in the middle above 200 bytes.
 std::string Quote(std::string_view text);
@@ -25,7 +26,8 @@ bool IsUtf8(std::string_view text);
 
 // 1536 -> "1.5 KiB"; exact below 1 KiB.
 std::string HumanSize(uint64_t bytes);
-// "4GiB", "500MB", "1024": units K M G T with optional iB (2^10) or B (10^3); nothing when it is no size.
+// "4GiB", "500MB", "1024": units K M G T with optional iB (2^10) or B (10^3); nothing when it is no
+// size.
 std::optional<uint64_t> ParseSize(std::string_view text);
 
 // The candidate nearest to `word` by edit distance, if near enough to be a typo; empty otherwise.

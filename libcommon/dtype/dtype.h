@@ -24,8 +24,9 @@ bool IsFloating(DType dtype);
 std::optional<DType> ParseDType(std::string_view name);
 std::vector<std::string> DTypeNames();
 
-// The model dtypes: BF16, F16 and F32 by the names of config.json ("bfloat16", "float16", "float32", with or without
-// "torch."), of the command line ("bf16", "fp16", "fp32") and of safetensors; nothing for any other name.
+// The model dtypes: BF16, F16 and F32 by the names of config.json ("bfloat16", "float16",
+// "float32", with or without "torch."), of the command line ("bf16", "fp16", "fp32") and of
+// safetensors; nothing for any other name.
 std::optional<DType> ParseModelDType(std::string_view name);
 // "bfloat16", "float16" or "float32"; only for the model dtypes.
 std::string_view TorchDTypeName(DType dtype);

@@ -1,5 +1,6 @@
-// One element at a time between float32 and the narrow float types, bit for bit as torch on a CPU: round to nearest,
-// ties to even, subnormals kept, NaN stays a (quiet) NaN. Arrays are the kernels' business.
+// One element at a time between float32 and the narrow float types, bit for bit as torch on a CPU:
+// round to nearest, ties to even, subnormals kept, NaN stays a (quiet) NaN. Arrays are the kernels'
+// business.
 #pragma once
 
 #include <bit>
@@ -8,7 +9,9 @@
 
 namespace slim {
 
-inline float Bf16ToFloat(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+inline float Bf16ToFloat(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 inline uint16_t FloatToBf16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
@@ -21,7 +24,8 @@ inline float F16ToFloat(uint16_t half) {
   const uint32_t exponent = (half >> 10) & 0x1FU;
   const uint32_t mantissa = half & 0x3FFU;
   if (exponent == 0x1F) return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112U) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112U) << 23) | (mantissa << 13));
   const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
 }
@@ -52,7 +56,9 @@ inline float F8E4M3ToFloat(uint8_t byte) {
 }
 
 // The I64 form of `deq_scale`: the float32 bits, sign-extended (facts: formats.md 6.4).
-inline int64_t FloatToDeqBits(float value) { return static_cast<int64_t>(std::bit_cast<int32_t>(value)); }
+inline int64_t FloatToDeqBits(float value) {
+  return static_cast<int64_t>(std::bit_cast<int32_t>(value));
+}
 inline float DeqBitsToFloat(int64_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(static_cast<uint64_t>(bits) & 0xFFFFFFFFULL));
 }

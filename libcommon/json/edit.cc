@@ -10,7 +10,8 @@ namespace {
 
 struct MemberSpan {
   std::string key;
-  size_t before = 0;  // end of what precedes: the brace, or the previous value (the comma belongs to this member)
+  size_t before = 0;  // end of what precedes: the brace, or the previous value (the comma belongs
+                      // to this member)
   size_t value_begin = 0;
   size_t value_end = 0;
 };
@@ -47,7 +48,8 @@ Result<ObjectSpans> FindMembers(std::string_view document) {
 
 }  // namespace
 
-Result<std::string> SetMember(std::string_view document, std::string_view key, std::string_view value_text) {
+Result<std::string> SetMember(std::string_view document, std::string_view key,
+                              std::string_view value_text) {
   SLIM_ASSIGN(const ObjectSpans spans, FindMembers(document));
   std::string out;
   for (const MemberSpan& member : spans.members) {

@@ -24,13 +24,20 @@ Json Json::Real(double value) {
 
 std::string_view Json::KindName() const {
   switch (kind_) {
-    case Kind::kNull: return "null";
-    case Kind::kBool: return "boolean";
-    case Kind::kInteger: return "integer";
-    case Kind::kReal: return "number";
-    case Kind::kString: return "string";
-    case Kind::kArray: return "array";
-    case Kind::kObject: return "object";
+    case Kind::kNull:
+      return "null";
+    case Kind::kBool:
+      return "boolean";
+    case Kind::kInteger:
+      return "integer";
+    case Kind::kReal:
+      return "number";
+    case Kind::kString:
+      return "string";
+    case Kind::kArray:
+      return "array";
+    case Kind::kObject:
+      return "object";
   }
   return "";
 }
@@ -93,7 +100,8 @@ bool Json::operator==(const Json& other) const {
          items_ == other.items_ && members_ == other.members_;
 }
 
-// Receives nlohmann's SAX events; stops at the first broken limit. nlohmann's DOM never sees the input.
+// Receives nlohmann's SAX events; stops at the first broken limit. nlohmann's DOM never sees the
+// input.
 class JsonBuilder {
  public:
   using number_integer_t = nlohmann::json::number_integer_t;
@@ -123,8 +131,10 @@ class JsonBuilder {
   }
   bool end_object() { return CheckKeys(stack_.back()) && Close(); }
   bool end_array() { return Close(); }
-  bool parse_error(size_t position, const std::string& /*token*/, const nlohmann::json::exception& e) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error …": keep what is ours to say.
+  bool parse_error(size_t position, const std::string& /*token*/,
+                   const nlohmann::json::exception& e) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error …": keep what
+    // is ours to say.
     std::string text = e.what();
     const size_t colon = text.find("column");
     const size_t detail = colon == std::string::npos ? std::string::npos : text.find(": ", colon);
@@ -198,7 +208,8 @@ class JsonBuilder {
     std::sort(names.begin(), names.end());
     const auto twin = std::adjacent_find(names.begin(), names.end());
     if (twin == names.end()) return true;
-    return Fail("JSON-duplicate-key", fmt::format("key {} occurs twice in one object", Quote(*twin)));
+    return Fail("JSON-duplicate-key",
+                fmt::format("key {} occurs twice in one object", Quote(*twin)));
   }
 
   JsonLimits limits_;
@@ -211,8 +222,8 @@ class JsonBuilder {
 
 Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) {
-    return InputError("JSON-too-large", fmt::format("{} bytes, more than the limit of {}", text.size(),
-                                                    limits.max_bytes));
+    return InputError("JSON-too-large", fmt::format("{} bytes, more than the limit of {}",
+                                                    text.size(), limits.max_bytes));
   }
   if (text.starts_with("\xEF\xBB\xBF")) {
     return InputError("JSON-bom", "begins with a byte order mark", "save it as UTF-8 without BOM");
@@ -246,7 +257,8 @@ void AppendJsonString(std::string& out, std::string_view text, bool ensure_ascii
         continue;
       }
       uint32_t point = c & (0x7FU >> length);
-      for (size_t k = 1; k < length; ++k) point = (point << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3FU);
+      for (size_t k = 1; k < length; ++k)
+        point = (point << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3FU);
       if (point >= 0x10000) {
         point -= 0x10000;
         out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (point >> 10), 0xDC00 + (point & 0x3FF));
@@ -257,13 +269,27 @@ void AppendJsonString(std::string& out, std::string_view text, bool ensure_ascii
       continue;
     }
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
         if (c < 0x20) {
           out += fmt::format("\\u{:04x}", c);
@@ -286,11 +312,19 @@ void Dump(const Json& value, const JsonStyle& style, int level, std::string& out
   };
   const auto comma = [&] { out += style.indent < 0 && style.spaces ? ", " : ","; };
   switch (value.kind()) {
-    case Json::Kind::kNull: out += "null"; break;
-    case Json::Kind::kBool: out += *value.AsBool() ? "true" : "false"; break;
+    case Json::Kind::kNull:
+      out += "null";
+      break;
+    case Json::Kind::kBool:
+      out += *value.AsBool() ? "true" : "false";
+      break;
     case Json::Kind::kInteger:
-    case Json::Kind::kReal: out += value.text(); break;
-    case Json::Kind::kString: AppendJsonString(out, value.text(), style.ensure_ascii); break;
+    case Json::Kind::kReal:
+      out += value.text();
+      break;
+    case Json::Kind::kString:
+      AppendJsonString(out, value.text(), style.ensure_ascii);
+      break;
     case Json::Kind::kArray:
       out += '[';
       for (size_t i = 0; i < value.items().size(); ++i) {

@@ -1,6 +1,7 @@
-// JSON values of side files and reports. Parsing is strict and bounded, because the bytes come from strangers: UTF-8, no
-// BOM, no NUL, no duplicate keys, limited size, depth and number of values. Objects keep their order; numbers keep their
-// text. Large headers (safetensors, shard index) go through json/scanner.h instead.
+// JSON values of side files and reports. Parsing is strict and bounded, because the bytes come from
+// strangers: UTF-8, no BOM, no NUL, no duplicate keys, limited size, depth and number of values.
+// Objects keep their order; numbers keep their text. Large headers (safetensors, shard index) go
+// through json/scanner.h instead.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +26,10 @@ class Json {
   Json(std::string_view value) : Json(std::string(value)) {}  // NOLINT(google-explicit-constructor)
   Json(const char* value) : Json(std::string(value)) {}       // NOLINT(google-explicit-constructor)
   template <class T>
-    requires(std::integral<T> && !std::same_as<T, bool>)
-  Json(T value) : kind_(Kind::kInteger), text_(std::to_string(value)) {}  // NOLINT
-  // Shortest text that reads back as the same double; NaN and infinities become strings ("nan", "inf", "-inf").
+  requires(std::integral<T> && !std::same_as<T, bool>) Json(T value)
+      : kind_(Kind::kInteger), text_(std::to_string(value)) {}  // NOLINT
+  // Shortest text that reads back as the same double; NaN and infinities become strings ("nan",
+  // "inf", "-inf").
   static Json Real(double value);
   static Json Array() { return Json(Kind::kArray); }
   static Json Object() { return Json(Kind::kObject); }
@@ -74,7 +76,8 @@ class Json {
 struct JsonLimits {
   uint64_t max_bytes = 64ULL << 20;
   int max_depth = 64;
-  uint64_t max_values = 4'000'000;  // a tokenizer with 256 000 tokens and as many merges has about a million
+  uint64_t max_values =
+      4'000'000;  // a tokenizer with 256 000 tokens and as many merges has about a million
 };
 
 // Errors carry rule JSON-… and the byte offset.

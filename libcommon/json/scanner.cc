@@ -63,11 +63,16 @@ std::string_view JsonScanner::NextKind() {
   if (position_ >= text_.size()) return "end of text";
   const std::string_view rest = text_.substr(position_);
   switch (rest[0]) {
-    case '{': return "object";
-    case '[': return "array";
-    case '"': return "string";
-    case '-': return "number";
-    default: break;
+    case '{':
+      return "object";
+    case '[':
+      return "array";
+    case '"':
+      return "string";
+    case '-':
+      return "number";
+    default:
+      break;
   }
   if (IsDigit(rest[0])) return "number";
   for (const std::string_view word : {"true", "false", "null"}) {
@@ -77,13 +82,15 @@ std::string_view JsonScanner::NextKind() {
 }
 
 Status JsonScanner::BeginObject() {
-  if (!Consume('{')) return Fail("JSON-type", fmt::format("found {}, expected an object", NextKind()));
+  if (!Consume('{'))
+    return Fail("JSON-type", fmt::format("found {}, expected an object", NextKind()));
   first_ = true;
   return {};
 }
 
 Status JsonScanner::BeginArray() {
-  if (!Consume('[')) return Fail("JSON-type", fmt::format("found {}, expected an array", NextKind()));
+  if (!Consume('['))
+    return Fail("JSON-type", fmt::format("found {}, expected an array", NextKind()));
   first_ = true;
   return {};
 }
@@ -93,7 +100,8 @@ Result<bool> JsonScanner::NextKey(std::string_view& key) {
     first_ = false;
     return false;
   }
-  if (!first_ && !Consume(',')) return Fail("JSON-syntax", fmt::format("found {}, expected ',' or '}}'", NextKind()));
+  if (!first_ && !Consume(','))
+    return Fail("JSON-syntax", fmt::format("found {}, expected ',' or '}}'", NextKind()));
   SLIM_ASSIGN(key, String());
   if (!Consume(':')) return Fail("JSON-syntax", fmt::format("found {}, expected ':'", NextKind()));
   first_ = false;
@@ -105,7 +113,8 @@ Result<bool> JsonScanner::NextElement() {
     first_ = false;
     return false;
   }
-  if (!first_ && !Consume(',')) return Fail("JSON-syntax", fmt::format("found {}, expected ',' or ']'", NextKind()));
+  if (!first_ && !Consume(','))
+    return Fail("JSON-syntax", fmt::format("found {}, expected ',' or ']'", NextKind()));
   if (NextKind() == "garbage") return Fail("JSON-syntax", "expected a value");
   first_ = false;
   return true;
@@ -133,19 +142,35 @@ Status JsonScanner::DecodeEscape(std::string& out) {
   switch (c) {
     case '"':
     case '\\':
-    case '/': out += c; return {};
-    case 'b': out += '\b'; return {};
-    case 'f': out += '\f'; return {};
-    case 'n': out += '\n'; return {};
-    case 'r': out += '\r'; return {};
-    case 't': out += '\t'; return {};
-    case 'u': break;
-    default: return Fail("JSON-syntax", "unknown escape in a string");
+    case '/':
+      out += c;
+      return {};
+    case 'b':
+      out += '\b';
+      return {};
+    case 'f':
+      out += '\f';
+      return {};
+    case 'n':
+      out += '\n';
+      return {};
+    case 'r':
+      out += '\r';
+      return {};
+    case 't':
+      out += '\t';
+      return {};
+    case 'u':
+      break;
+    default:
+      return Fail("JSON-syntax", "unknown escape in a string");
   }
   SLIM_ASSIGN(uint32_t point, HexDigits());
-  if (point >= 0xDC00 && point <= 0xDFFF) return Fail("JSON-surrogate", "lone surrogate in a string");
+  if (point >= 0xDC00 && point <= 0xDFFF)
+    return Fail("JSON-surrogate", "lone surrogate in a string");
   if (point >= 0xD800 && point <= 0xDBFF) {
-    if (text_.substr(position_, 2) != "\\u") return Fail("JSON-surrogate", "lone surrogate in a string");
+    if (text_.substr(position_, 2) != "\\u")
+      return Fail("JSON-surrogate", "lone surrogate in a string");
     position_ += 2;
     SLIM_ASSIGN(const uint32_t low, HexDigits());
     if (low < 0xDC00 || low > 0xDFFF) return Fail("JSON-surrogate", "lone surrogate in a string");
@@ -156,13 +181,15 @@ Status JsonScanner::DecodeEscape(std::string& out) {
 }
 
 Result<std::string_view> JsonScanner::String() {
-  if (!Consume('"')) return Fail("JSON-type", fmt::format("found {}, expected a string", NextKind()));
+  if (!Consume('"'))
+    return Fail("JSON-type", fmt::format("found {}, expected a string", NextKind()));
   const size_t begin = position_;
   while (position_ < text_.size()) {
     const char c = text_[position_];
     if (c == '"') return text_.substr(begin, position_++ - begin);
     if (c == '\\') break;
-    if (static_cast<unsigned char>(c) < 0x20) return Fail("JSON-control-character", "raw control character in a string");
+    if (static_cast<unsigned char>(c) < 0x20)
+      return Fail("JSON-control-character", "raw control character in a string");
     ++position_;
   }
   std::string& out = decoded_.emplace_back(text_.substr(begin, position_ - begin));
@@ -172,7 +199,8 @@ Result<std::string_view> JsonScanner::String() {
       ++position_;
       return std::string_view(out);
     }
-    if (static_cast<unsigned char>(c) < 0x20) return Fail("JSON-control-character", "raw control character in a string");
+    if (static_cast<unsigned char>(c) < 0x20)
+      return Fail("JSON-control-character", "raw control character in a string");
     ++position_;
     if (c == '\\') {
       SLIM_TRY(DecodeEscape(out));
@@ -185,18 +213,22 @@ Result<std::string_view> JsonScanner::String() {
 
 Result<uint64_t> JsonScanner::Unsigned() {
   const std::string_view kind = NextKind();
-  if (kind != "number") return Fail("JSON-type", fmt::format("found {}, expected an unsigned integer", kind));
-  if (text_[position_] == '-') return Fail("JSON-number", "negative number, expected an unsigned integer");
+  if (kind != "number")
+    return Fail("JSON-type", fmt::format("found {}, expected an unsigned integer", kind));
+  if (text_[position_] == '-')
+    return Fail("JSON-number", "negative number, expected an unsigned integer");
   const size_t begin = position_;
   uint64_t value = 0;
   while (position_ < text_.size() && IsDigit(text_[position_])) {
     const auto scaled = CheckedMul(value, 10);
-    const auto next = scaled ? CheckedAdd(*scaled, static_cast<uint64_t>(text_[position_] - '0')) : std::nullopt;
+    const auto next =
+        scaled ? CheckedAdd(*scaled, static_cast<uint64_t>(text_[position_] - '0')) : std::nullopt;
     if (!next) return Fail("JSON-number", "integer does not fit in 64 bits");
     value = *next;
     ++position_;
   }
-  if (position_ - begin > 1 && text_[begin] == '0') return Fail("JSON-number", "integer with a leading zero");
+  if (position_ - begin > 1 && text_[begin] == '0')
+    return Fail("JSON-number", "integer with a leading zero");
   if (position_ < text_.size()) {
     const char c = text_[position_];
     if (c == '.' || (c | 0x20) == 'e') return Fail("JSON-number", "not an integer");

@@ -1,6 +1,7 @@
-// A strict pull scanner for the two JSON documents that reach 100 MB: safetensors headers and shard indexes. It never
-// recurses and never builds a tree; the caller asks for what it expects next and every error knows its byte offset.
-// Stricter than JSON where the formats are: numbers are unsigned integers only.
+// A strict pull scanner for the two JSON documents that reach 100 MB: safetensors headers and shard
+// indexes. It never recurses and never builds a tree; the caller asks for what it expects next and
+// every error knows its byte offset. Stricter than JSON where the formats are: numbers are unsigned
+// integers only.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ class JsonScanner {
   // Only white space may follow.
   Status End();
 
-  // What comes next: "object", "array", "string", "number", "true", "false", "null", "end of text" or "garbage".
+  // What comes next: "object", "array", "string", "number", "true", "false", "null", "end of text"
+  // or "garbage".
   std::string_view NextKind();
   uint64_t offset() const { return position_; }
   Error Fail(std::string_view rule, std::string message) const;
@@ -47,7 +49,7 @@ class JsonScanner {
 
   std::string_view text_;
   size_t position_ = 0;
-  bool first_ = true;              // no comma is due before the next member or element
+  bool first_ = true;                // no comma is due before the next member or element
   std::deque<std::string> decoded_;  // strings that had escapes
 };
 

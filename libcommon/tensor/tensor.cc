@@ -41,19 +41,32 @@ double ElementAsDouble(const TensorView& view, uint64_t index) {
   const std::byte* at = view.bytes.data() + index * (DTypeBits(view.dtype) / 8);
   switch (view.dtype) {
     case DType::kBool:
-    case DType::kU8: return LoadLe<uint8_t>(at);
-    case DType::kI8: return LoadLe<int8_t>(at);
-    case DType::kI16: return LoadLe<int16_t>(at);
-    case DType::kU16: return LoadLe<uint16_t>(at);
-    case DType::kI32: return LoadLe<int32_t>(at);
-    case DType::kU32: return LoadLe<uint32_t>(at);
-    case DType::kI64: return static_cast<double>(LoadLe<int64_t>(at));
-    case DType::kU64: return static_cast<double>(LoadLe<uint64_t>(at));
-    case DType::kF16: return F16ToFloat(LoadLe<uint16_t>(at));
-    case DType::kBF16: return Bf16ToFloat(LoadLe<uint16_t>(at));
-    case DType::kF32: return LoadLe<float>(at);
-    case DType::kF64: return LoadLe<double>(at);
-    case DType::kF8E4M3: return F8E4M3ToFloat(LoadLe<uint8_t>(at));
+    case DType::kU8:
+      return LoadLe<uint8_t>(at);
+    case DType::kI8:
+      return LoadLe<int8_t>(at);
+    case DType::kI16:
+      return LoadLe<int16_t>(at);
+    case DType::kU16:
+      return LoadLe<uint16_t>(at);
+    case DType::kI32:
+      return LoadLe<int32_t>(at);
+    case DType::kU32:
+      return LoadLe<uint32_t>(at);
+    case DType::kI64:
+      return static_cast<double>(LoadLe<int64_t>(at));
+    case DType::kU64:
+      return static_cast<double>(LoadLe<uint64_t>(at));
+    case DType::kF16:
+      return F16ToFloat(LoadLe<uint16_t>(at));
+    case DType::kBF16:
+      return Bf16ToFloat(LoadLe<uint16_t>(at));
+    case DType::kF32:
+      return LoadLe<float>(at);
+    case DType::kF64:
+      return LoadLe<double>(at);
+    case DType::kF8E4M3:
+      return F8E4M3ToFloat(LoadLe<uint8_t>(at));
     case DType::kF4:
     case DType::kF6E2M3:
     case DType::kF6E3M2:
@@ -61,7 +74,8 @@ double ElementAsDouble(const TensorView& view, uint64_t index) {
     case DType::kF8E8M0:
     case DType::kF8E4M3FNUZ:
     case DType::kF8E5M2FNUZ:
-    case DType::kC64: break;
+    case DType::kC64:
+      break;
   }
   assert(false && "dtype has no scalar value");
   return 0;

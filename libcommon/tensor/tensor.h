@@ -1,5 +1,5 @@
-// Tensors in memory: an owning Tensor, and a TensorView that borrows. Row-major, little-endian, contiguous. Knows no
-// file and no arithmetic.
+// Tensors in memory: an owning Tensor, and a TensorView that borrows. Row-major, little-endian,
+// contiguous. Knows no file and no arithmetic.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,8 @@ struct TensorView {
   std::span<const std::byte> bytes;
 
   uint64_t elements() const { return ElementCount(shape).value_or(0); }
-  // The elements as T; the caller has checked the dtype and that the memory is aligned (a Tensor's always is).
+  // The elements as T; the caller has checked the dtype and that the memory is aligned (a Tensor's
+  // always is).
   template <class T>
   std::span<const T> as() const {
     return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
@@ -70,8 +71,8 @@ struct Tensor {
   }
 };
 
-// One element of any integer or real dtype as a double, for small tensors (scales, offsets) only; I64 is exact up to
-// 2^53.
+// One element of any integer or real dtype as a double, for small tensors (scales, offsets) only;
+// I64 is exact up to 2^53.
 double ElementAsDouble(const TensorView& view, uint64_t index);
 
 }  // namespace slim

@@ -16,7 +16,8 @@ std::string RuleOf(std::string_view text, const JsonLimits& limits = {}) {
 }
 
 TEST(ParseJson, KeepsOrderAndNumberText) {
-  auto json = ParseJson(R"({"b": 1e-06, "a": [1, -2, 18446744073709551615], "c": {"x": null, "y": true}})");
+  auto json =
+      ParseJson(R"({"b": 1e-06, "a": [1, -2, 18446744073709551615], "c": {"x": null, "y": true}})");
   ASSERT_TRUE(json.ok()) << json.error().ToString();
   EXPECT_EQ(json->members()[0].first, "b");
   EXPECT_EQ(json->Find("b")->text(), "1e-06");
@@ -51,7 +52,8 @@ TEST(DumpJson, IndentsAsPython) {
   json.Set("a", Json::Array()).Set("b", Json::Object());
   json.Set("c", Json::Array().Push(1).Push("é😀"));
   EXPECT_EQ(DumpJson(json, {.indent = 4}),
-            "{\n    \"a\": [],\n    \"b\": {},\n    \"c\": [\n        1,\n        \"\\u00e9\\ud83d\\ude00\"\n    ]\n}");
+            "{\n    \"a\": [],\n    \"b\": {},\n    \"c\": [\n        1,\n        "
+            "\"\\u00e9\\ud83d\\ude00\"\n    ]\n}");
 }
 
 TEST(DumpJson, RealsReadBack) {
@@ -61,7 +63,8 @@ TEST(DumpJson, RealsReadBack) {
 }
 
 TEST(JsonScanner, PullsWhatIsAsked) {
-  JsonScanner scanner(R"( {"a\u0062": [1, 22], "s": "x\"y", "skip": {"k": [true, null, -1.5e3, "\ud83d\ude00"]}} )");
+  JsonScanner scanner(
+      R"( {"a\u0062": [1, 22], "s": "x\"y", "skip": {"k": [true, null, -1.5e3, "\ud83d\ude00"]}} )");
   ASSERT_TRUE(scanner.Start().ok());
   ASSERT_TRUE(scanner.BeginObject().ok());
   std::string_view key;
@@ -82,7 +85,8 @@ TEST(JsonScanner, PullsWhatIsAsked) {
 }
 
 TEST(JsonScanner, NumbersAreUnsignedIntegersOnly) {
-  for (const char* text : {"-1", "-0", "01", "1.0", "1e3", "18446744073709551616", "\"1\"", "null"}) {
+  for (const char* text :
+       {"-1", "-0", "01", "1.0", "1e3", "18446744073709551616", "\"1\"", "null"}) {
     JsonScanner scanner(text);
     EXPECT_FALSE(scanner.Unsigned().ok()) << text;
   }
@@ -92,18 +96,21 @@ TEST(JsonScanner, NumbersAreUnsignedIntegersOnly) {
 
 TEST(JsonScanner, SkipValueIsBoundedAndStrict) {
   EXPECT_EQ(JsonScanner(std::string(100, '[')).SkipValue(8).error().rule, "JSON-too-deep");
-  for (const char* text : {"[1,]", "{\"a\":}", "{\"a\" 1}", "[01]", "[1.]", "[tru]", "[\"\\x\"]", "[1 2]"}) {
+  for (const char* text :
+       {"[1,]", "{\"a\":}", "{\"a\" 1}", "[01]", "[1.]", "[tru]", "[\"\\x\"]", "[1 2]"}) {
     EXPECT_FALSE(JsonScanner(text).SkipValue(8).ok()) << text;
   }
 }
 
 TEST(EditJson, TouchesOneMemberOnly) {
-  const std::string document = "{\n  \"a\": 1,\n  \"torch_dtype\": \"bfloat16\",\n  \"z\": [1,  2]\n}\n";
+  const std::string document =
+      "{\n  \"a\": 1,\n  \"torch_dtype\": \"bfloat16\",\n  \"z\": [1,  2]\n}\n";
   const std::string set = SetMember(document, "torch_dtype", "\"float16\"").value();
   EXPECT_EQ(set, "{\n  \"a\": 1,\n  \"torch_dtype\": \"float16\",\n  \"z\": [1,  2]\n}\n");
   const std::string added = SetMember(document, "quantize", "\"w8a8\"").value();
   EXPECT_EQ(added,
-            "{\n  \"a\": 1,\n  \"torch_dtype\": \"bfloat16\",\n  \"z\": [1,  2],\n  \"quantize\": \"w8a8\"\n}\n");
+            "{\n  \"a\": 1,\n  \"torch_dtype\": \"bfloat16\",\n  \"z\": [1,  2],\n  \"quantize\": "
+            "\"w8a8\"\n}\n");
   EXPECT_EQ(RemoveMember(added, "quantize").value(), document);
   EXPECT_EQ(RemoveMember(document, "a").value(),
             "{\n  \"torch_dtype\": \"bfloat16\",\n  \"z\": [1,  2]\n}\n");

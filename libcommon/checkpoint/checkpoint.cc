@@ -1,0 +1,277 @@
+#include "checkpoint/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/text.h"
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kMaxIndexBytes = 256ULL << 20;
+
+}  // namespace
+
+Result<Checkpoint> Checkpoint::Inspect(const std::string& path) {
+  Checkpoint checkpoint;
+  checkpoint.path_ = path;
+  switch (KindOf(path)) {
+    case FileKind::kMissing:
+      return InputError("IN-missing", "no such file or directory").WithPath(path);
+    case FileKind::kOther:
+      return InputError("IN-not-a-file", "is neither a directory nor a regular file")
+          .WithPath(path);
+    case FileKind::kRegular:
+      SLIM_TRY(checkpoint.OpenSingleFile());
+      break;
+    case FileKind::kDirectory:
+      SLIM_TRY(checkpoint.OpenDirectory());
+      break;
+  }
+  checkpoint.by_name_.reserve(checkpoint.tensors_.size());
+  for (uint32_t i = 0; i < checkpoint.tensors_.size(); ++i) {
+    const auto [twin, fresh] = checkpoint.by_name_.emplace(checkpoint.tensors_[i].name, i);
+    if (fresh) continue;
+    const auto& shards = checkpoint.shards_;
+    checkpoint.problems_.push_back(
+        InputError(
+            "CK-duplicate-tensor",
+            fmt::format("is in {} and in {}", shards[checkpoint.tensors_[twin->second].shard].name,
+                        shards[checkpoint.tensors_[i].shard].name))
+            .WithTensor(checkpoint.tensors_[i].name)
+            .WithPath(path));
+  }
+  if (checkpoint.index_) checkpoint.CheckIndex();
+  return checkpoint;
+}
+
+Result<Checkpoint> Checkpoint::Open(const std::string& path) {
+  SLIM_ASSIGN(Checkpoint checkpoint, Inspect(path));
+  if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  return checkpoint;
+}
+
+Status Checkpoint::OpenSingleFile() {
+  single_file_ = true;
+  guess_.dialect = Dialect::kHf;
+  SLIM_ASSIGN(File file, File::Open(path_));
+  guess_.weight_files = {BaseName(path_)};
+  auto header = ReadSafetensorsHeader(file);
+  if (!header.ok()) {
+    problems_.push_back(std::move(header).error());
+    return {};
+  }
+  for (HeaderTensor& tensor : header->tensors) {
+    tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), 0,
+                        header->data_start + tensor.begin, tensor.end - tensor.begin});
+  }
+  header->tensors.clear();
+  shards_.push_back({BaseName(path_), std::move(file), std::move(*header)});
+  return {};
+}
+
+Status Checkpoint::OpenDirectory() {
+  SLIM_ASSIGN(listing_, ListDirectory(path_));
+  ReadConfig();
+  SLIM_ASSIGN(guess_, GuessDialect(path_, listing_, config()));
+  ReadDescription();
+  ReadShards();
+  CollectSideFiles();
+  return {};
+}
+
+void Checkpoint::ReadConfig() {
+  if (!HasFile("config.json")) return;
+  auto text = ReadSideFile("config.json");
+  if (!text.ok()) {
+    problems_.push_back(std::move(text).error());
+    return;
+  }
+  config_text_ = std::move(*text);
+  auto json = ParseJson(config_text_);
+  if (json.ok() && !json->is_object()) {
+    json = InputError("CF-not-an-object",
+                      fmt::format("holds {}, expected an object", json->KindName()));
+  }
+  if (json.ok()) {
+    config_ = std::move(*json);
+  } else {
+    problems_.push_back(std::move(json).error().WithPath(JoinPath(path_, "config.json")));
+  }
+}
+
+void Checkpoint::ReadDescription() {
+  if (guess_.description_file.empty()) return;
+  const std::string path = JoinPath(path_, guess_.description_file);
+  auto text = ReadWholeFile(path, kMaxIndexBytes);
+  auto description = text.ok() ? QuantDescription::Parse(*text)
+                               : Result<QuantDescription>(std::move(text).error());
+  if (description.ok()) {
+    description_ = std::move(*description);
+  } else {
+    problems_.push_back(std::move(description).error().WithPath(path));
+  }
+}
+
+void Checkpoint::ReadShards() {
+  std::vector<std::string> names = guess_.weight_files;
+  if (!guess_.index_file.empty()) {
+    const std::string path = JoinPath(path_, guess_.index_file);
+    auto text = ReadWholeFile(path, kMaxIndexBytes);
+    auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(std::move(text).error());
+    if (index.ok()) {
+      index_ = std::move(*index);
+      names = index_->Files();
+    } else {
+      problems_.push_back(std::move(index).error().WithPath(path));
+    }
+  }
+  for (const std::string& name : names) AddShard(name);
+}
+
+void Checkpoint::AddShard(const std::string& name) {
+  auto file = File::Open(JoinPath(path_, name));
+  if (!file.ok()) {
+    Error error = std::move(file).error();
+    if (error.rule == "IN-missing" && index_) {
+      error = InputError("IX-missing-shard",
+                         "the index names this file, the directory does not have it");
+    }
+    problems_.push_back(std::move(error).WithPath(JoinPath(path_, name)));
+    return;
+  }
+  auto header = ReadSafetensorsHeader(*file);
+  if (!header.ok()) {
+    problems_.push_back(std::move(header).error());
+    return;
+  }
+  const auto shard = static_cast<uint32_t>(shards_.size());
+  for (HeaderTensor& tensor : header->tensors) {
+    tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), shard,
+                        header->data_start + tensor.begin, tensor.end - tensor.begin});
+  }
+  header->tensors.clear();
+  shards_.push_back({name, std::move(*file), std::move(*header)});
+}
+
+void Checkpoint::CheckIndex() {
+  const std::string path = JoinPath(path_, guess_.index_file);
+  std::unordered_set<std::string_view> opened;
+  for (const Shard& shard : shards_) opened.insert(shard.name);
+  std::unordered_set<std::string_view> listed;
+  for (const auto& [tensor, file] : index_->weight_map) {
+    listed.insert(tensor);
+    if (!opened.contains(file)) continue;  // reported when it could not be opened
+    const TensorEntry* entry = Find(tensor);
+    if (entry == nullptr) {
+      problems_.push_back(InputError("IX-missing-tensor",
+                                     fmt::format("the index puts it in {}, no shard has it", file))
+                              .WithTensor(tensor)
+                              .WithPath(path));
+    } else if (shards_[entry->shard].name != file) {
+      problems_.push_back(
+          InputError("IX-wrong-shard", fmt::format("the index puts it in {}, it is in {}", file,
+                                                   shards_[entry->shard].name))
+              .WithTensor(tensor)
+              .WithPath(path));
+    }
+  }
+  for (const TensorEntry& entry : tensors_) {
+    if (listed.contains(entry.name)) continue;
+    problems_.push_back(
+        InputError("IX-unlisted-tensor",
+                   fmt::format("is in {}, the index does not list it", shards_[entry.shard].name))
+            .WithTensor(entry.name)
+            .WithPath(path));
+  }
+}
+
+void Checkpoint::CollectSideFiles() {
+  std::unordered_set<std::string_view> own(guess_.weight_files.begin(), guess_.weight_files.end());
+  own.insert(guess_.index_file);
+  own.insert(guess_.description_file);
+  for (const Shard& shard : shards_) own.insert(shard.name);
+  for (const DirectoryEntry& entry : listing_) {
+    if (entry.kind == FileKind::kRegular && !own.contains(entry.name)) side_files_.push_back(entry);
+  }
+}
+
+const TensorEntry* Checkpoint::Find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : &tensors_[found->second];
+}
+
+bool Checkpoint::HasFile(std::string_view name) const {
+  return std::any_of(listing_.begin(), listing_.end(), [&](const DirectoryEntry& entry) {
+    return entry.name == name && entry.kind == FileKind::kRegular;
+  });
+}
+
+Result<std::string> Checkpoint::ReadSideFile(std::string_view name) const {
+  if (single_file_)
+    return InputError("IN-missing", "a single file has no side files").WithPath(path_);
+  return ReadWholeFile(JoinPath(path_, name));
+}
+
+Status Checkpoint::ReadBytes(const TensorEntry& entry, std::span<std::byte> to) const {
+  auto status = shards_[entry.shard].file.ReadExactAt(to, entry.offset);
+  if (!status.ok()) return std::move(status).error().WithTensor(entry.name);
+  return {};
+}
+
+Result<Tensor> Checkpoint::Read(const TensorEntry& entry) const {
+  Tensor tensor(entry.dtype, entry.shape);
+  SLIM_TRY(ReadBytes(entry, tensor.data.bytes()));
+  return tensor;
+}
+
+Result<Tensor> Checkpoint::Read(std::string_view name) const {
+  const TensorEntry* entry = Find(name);
+  if (entry == nullptr) {
+    return InputError("CK-missing-tensor", "is not in the checkpoint")
+        .WithTensor(name)
+        .WithPath(path_);
+  }
+  return Read(*entry);
+}
+
+Result<Scheme> Checkpoint::SchemeOf(std::string_view module) const {
+  if (!description_) return Scheme::kFloat;
+  const std::string tensor = fmt::format("{}.weight", module);
+  const std::string* label = description_->Label(tensor);
+  const std::string path = JoinPath(path_, guess_.description_file);
+  if (label == nullptr)
+    return InputError("CK-missing-label", "has no entry in the description")
+        .WithTensor(tensor)
+        .WithPath(path);
+  const auto scheme = ParseSchemeLabel(*label);
+  if (!scheme) {
+    return InputError("CK-unknown-label", fmt::format("has the unknown label {}", Quote(*label)))
+        .WithTensor(tensor)
+        .WithPath(path);
+  }
+  return *scheme;
+}
+
+Result<LinearRecord> Checkpoint::ReadLinear(std::string_view module) const {
+  LinearRecord record;
+  record.name = module;
+  SLIM_ASSIGN(record.scheme, SchemeOf(module));
+  for (size_t i = 0; i < kRoleCount; ++i) {
+    const TensorEntry* entry = Find(fmt::format("{}.{}", module, RoleSuffix(static_cast<Role>(i))));
+    if (entry == nullptr) continue;
+    SLIM_ASSIGN(record.parts[i], Read(*entry));
+  }
+  if (auto status = CheckRecord(record); !status.ok())
+    return std::move(status).error().WithPath(path_);
+  return record;
+}
+
+Status Checkpoint::CheckUnchanged() const {
+  for (const Shard& shard : shards_) SLIM_TRY(shard.file.CheckUnchanged());
+  return {};
+}
+
+}  // namespace slim

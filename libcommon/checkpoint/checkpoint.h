@@ -1,0 +1,116 @@
+// Opening a checkpoint: a directory (or one .safetensors file) becomes a dialect, a list of tensors
+// and side files. Only headers and small JSON files are read; tensor data is read on demand, never
+// a whole model. Inputs are never modified.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "checkpoint/dialects/dialect.h"
+#include "checkpoint/quant_description.h"
+#include "checkpoint/safetensors_header.h"
+#include "checkpoint/shard_index.h"
+#include "json/json.h"
+#include "linear/linear_record.h"
+#include "os/file.h"
+#include "tensor/tensor.h"
+
+namespace slim {
+
+struct Shard {
+  std::string name;  // file name in the directory
+  File file;
+  SafetensorsHeader header;  // `tensors` moved out into Checkpoint::tensors()
+};
+
+struct TensorEntry {
+  std::string name;
+  DType dtype = DType::kF32;
+  Shape shape;
+  uint32_t shard = 0;
+  uint64_t offset = 0;  // absolute in the shard's file
+  uint64_t size = 0;    // bytes
+};
+
+// Thread-safe for reading once open.
+class Checkpoint {
+ public:
+  // Strict: the first structural problem is the error.
+  static Result<Checkpoint> Open(const std::string& path);
+  // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(). An
+  // error only when the path is no recognisable checkpoint.
+  static Result<Checkpoint> Inspect(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  // True when the argument was a single file; there is no config, description or side file then.
+  bool is_single_file() const { return single_file_; }
+  Dialect dialect() const { return guess_.dialect; }
+  const DialectTraits& traits() const { return TraitsOf(dialect()); }
+  const DialectGuess& guess() const { return guess_; }
+
+  const std::vector<TensorEntry>& tensors() const { return tensors_; }  // by shard, then offset
+  const TensorEntry* Find(std::string_view name) const;
+  const std::vector<Shard>& shards() const { return shards_; }
+  const std::optional<ShardIndex>& index() const { return index_; }
+  const QuantDescription* description() const { return description_ ? &*description_ : nullptr; }
+
+  // config.json, parsed and as text; null and empty when there is none.
+  const Json* config() const { return config_ ? &*config_ : nullptr; }
+  const std::string& config_text() const { return config_text_; }
+  // Everything in the directory that is neither weights, index nor description.
+  const std::vector<DirectoryEntry>& side_files() const { return side_files_; }
+  const std::vector<DirectoryEntry>& listing() const { return listing_; }
+  bool HasFile(std::string_view name) const;
+  // A side file's content; IN-missing when it is not there.
+  Result<std::string> ReadSideFile(std::string_view name) const;
+
+  // `to` has entry.size bytes.
+  Status ReadBytes(const TensorEntry& entry, std::span<std::byte> to) const;
+  Result<Tensor> Read(const TensorEntry& entry) const;
+  // By name; CK-missing-tensor when it is not there.
+  Result<Tensor> Read(std::string_view name) const;
+
+  // The description's label of a module's weight; FLOAT without a description. An unknown label is
+  // CK-unknown-label, a missing one CK-missing-label.
+  Result<Scheme> SchemeOf(std::string_view module) const;
+  // All parts of one linear layer, unpacked into logical form and checked (CheckRecord).
+  Result<LinearRecord> ReadLinear(std::string_view module) const;
+
+  // Every file still is what it was at Open.
+  Status CheckUnchanged() const;
+
+  const std::vector<Error>& problems() const { return problems_; }
+
+ private:
+  Status OpenDirectory();
+  Status OpenSingleFile();
+  void ReadConfig();
+  void ReadDescription();
+  void ReadShards();
+  void AddShard(const std::string& name);
+  void CheckIndex();
+  void CollectSideFiles();
+
+  std::string path_;
+  bool single_file_ = false;
+  DialectGuess guess_;
+  std::vector<DirectoryEntry> listing_;
+  std::vector<DirectoryEntry> side_files_;
+  std::vector<Shard> shards_;
+  std::vector<TensorEntry> tensors_;
+  std::unordered_map<std::string_view, uint32_t>
+      by_name_;  // views into tensors_, which no longer grows
+  std::optional<ShardIndex> index_;
+  std::optional<QuantDescription> description_;
+  std::optional<Json> config_;
+  std::string config_text_;
+  std::vector<Error> problems_;
+};
+
+}  // namespace slim

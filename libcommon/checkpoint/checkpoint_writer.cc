@@ -1,0 +1,215 @@
+#include "checkpoint/checkpoint_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/text.h"
+#include "checkpoint/shard_index.h"
+#include "os/digest.h"
+
+namespace slim {
+namespace {
+
+enum Section { kEmbeddings, kLayers, kRest };
+
+Section SectionOf(std::string_view name, bool layers_first) {
+  if (name.find(".layers.") != std::string_view::npos || name.starts_with("layers.")) {
+    return layers_first ? kEmbeddings : kLayers;
+  }
+  if (layers_first) return kRest;
+  return name.find("embed") != std::string_view::npos ? kEmbeddings : kRest;
+}
+
+// "….input_layernorm.module.bias" belongs to input_layernorm: traditional writers put the copy
+// beside the original.
+std::string_view ModuleOf(std::string_view name) {
+  std::string_view module = SplitTensorName(name).module;
+  constexpr std::string_view kCopy = ".module";
+  if (module.ends_with(kCopy)) module.remove_suffix(kCopy.size());
+  return module;
+}
+
+size_t RoleRank(const DialectTraits& traits, std::string_view name) {
+  const auto role = ParseRole(SplitTensorName(name).suffix);
+  const auto& order = traits.role_order;
+  const auto found = role ? std::find(order.begin(), order.end(), *role) : order.end();
+  const size_t rank = static_cast<size_t>(found - order.begin());
+  return SplitTensorName(name).module.ends_with(".module") ? rank + order.size() + 1 : rank;
+}
+
+// The greedy rule of the writers: a part is closed when the next tensor would make it reach the
+// limit (formats.md 2.1).
+void FillParts(WritePlan& plan) {
+  plan.shard_count = 1;
+  uint64_t pending = 0;
+  for (PlannedTensor& tensor : plan.tensors) {
+    const uint64_t size = ByteSize(tensor.spec.dtype, tensor.spec.shape).value();
+    if (plan.part_size > 0 && pending > 0 &&
+        size >= plan.part_size - std::min(plan.part_size, pending)) {
+      ++plan.shard_count;
+      pending = 0;
+    }
+    pending += size;
+    tensor.shard = plan.shard_count - 1;
+  }
+}
+
+// Shards that lost all their tensors on the way get no file.
+void DropEmptyShards(WritePlan& plan) {
+  std::vector<uint32_t> renumbered(plan.shard_count, UINT32_MAX);
+  std::vector<bool> used(plan.shard_count);
+  for (const PlannedTensor& tensor : plan.tensors) used[tensor.shard] = true;
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < plan.shard_count; ++i) {
+    if (used[i]) renumbered[i] = next++;
+  }
+  for (PlannedTensor& tensor : plan.tensors) tensor.shard = renumbered[tensor.shard];
+  plan.shard_count = std::max(next, 1U);
+}
+
+}  // namespace
+
+uint64_t WritePlan::TotalBytes() const {
+  uint64_t total = 0;
+  for (const PlannedTensor& tensor : tensors)
+    total += ByteSize(tensor.spec.dtype, tensor.spec.shape).value();
+  return total;
+}
+
+void OrderForDialect(Dialect dialect, std::vector<PlannedTensor>& tensors) {
+  const DialectTraits& traits = TraitsOf(dialect);
+  std::unordered_map<std::string_view, size_t> modules;
+  struct Key {
+    Section section;
+    size_t module;
+    size_t role;
+    size_t index;
+    auto operator<=>(const Key&) const = default;
+  };
+  std::vector<Key> keys;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const std::string_view name = tensors[i].spec.name;
+    const size_t module = modules.emplace(ModuleOf(name), modules.size()).first->second;
+    keys.push_back({SectionOf(name, traits.layers_first), module, RoleRank(traits, name), i});
+  }
+  std::sort(keys.begin(), keys.end());
+  std::vector<PlannedTensor> ordered;
+  ordered.reserve(tensors.size());
+  for (const Key& key : keys) ordered.push_back(std::move(tensors[key.index]));
+  tensors = std::move(ordered);
+}
+
+Result<CheckpointWriter> CheckpointWriter::Create(WritePlan plan, const std::string& target,
+                                                  const OutputOptions& options,
+                                                  Listener& listener) {
+  OrderForDialect(plan.dialect, plan.tensors);
+  for (const PlannedTensor& tensor : plan.tensors) {
+    auto size = ByteSize(tensor.spec.dtype, tensor.spec.shape);
+    if (!size.ok()) return std::move(size).error().WithTensor(tensor.spec.name);
+  }
+  if (plan.keep_shards) {
+    DropEmptyShards(plan);
+  } else {
+    FillParts(plan);
+  }
+  SLIM_ASSIGN(OutputDirectory output, OutputDirectory::Create(target, options, listener));
+  CheckpointWriter writer(std::move(plan), std::move(output));
+  SLIM_TRY(writer.LayOut());
+  return writer;
+}
+
+std::string CheckpointWriter::Stem() const {
+  return TraitsOf(plan_.dialect).weight_stem(ToLower(plan_.globals.model_quant_type));
+}
+
+Status CheckpointWriter::LayOut() {
+  const bool sharded =
+      plan_.shard_count > 1 || plan_.shard_names || TraitsOf(plan_.dialect).always_sharded;
+  SLIM_TRY(output_.CheckSpace(plan_.TotalBytes()));
+  for (uint32_t shard = 0; shard < plan_.shard_count; ++shard) {
+    std::vector<TensorSpec> specs;
+    for (const PlannedTensor& tensor : plan_.tensors) {
+      if (tensor.shard == shard) specs.push_back(tensor.spec);
+    }
+    SLIM_ASSIGN(const SafetensorsLayout layout, LayOutSafetensors(specs, plan_.metadata));
+    const std::string name = ShardFileName(Stem(), shard, plan_.shard_count, sharded);
+    SLIM_ASSIGN(OutputFile file, output_.CreateFile(name, layout.file_size));
+    SLIM_TRY(file.WriteAt(std::as_bytes(std::span(layout.header)), 0));
+    files_.push_back(std::move(file));
+    file_names_.push_back(name);
+    for (size_t i = 0; i < specs.size(); ++i) {
+      const uint64_t size = ByteSize(specs[i].dtype, specs[i].shape).value();
+      if (!places_.emplace(specs[i].name, Place{shard, layout.offsets[i], size}).second) {
+        return InputError("ST-duplicate-tensor", "would be written twice")
+            .WithTensor(specs[i].name);
+      }
+    }
+  }
+  return {};
+}
+
+Status CheckpointWriter::Write(std::string_view name, std::span<const std::byte> bytes) {
+  const auto place = places_.find(std::string(name));
+  if (place == places_.end() || place->second.size != bytes.size()) {
+    return InternalError(fmt::format("{} bytes written to tensor {}, which was not planned so",
+                                     bytes.size(), Quote(name)));
+  }
+  SLIM_TRY(files_[place->second.shard].WriteAt(bytes, place->second.offset));
+  std::string digest = Xxh3(bytes);
+  const std::lock_guard lock(*mutex_);
+  if (!digests_->emplace(name, std::move(digest)).second) {
+    return InternalError(fmt::format("tensor {} written twice", Quote(name)));
+  }
+  return {};
+}
+
+Status CheckpointWriter::WriteSideFile(std::string_view name, std::string_view content) {
+  return output_.WriteFile(name, content);
+}
+
+Status CheckpointWriter::CopySideFile(const File& source, std::string_view name) {
+  return output_.CopyFile(source, name);
+}
+
+Status CheckpointWriter::WriteIndex() {
+  const bool sharded =
+      plan_.shard_count > 1 || plan_.shard_names || TraitsOf(plan_.dialect).always_sharded;
+  if (!sharded) return {};
+  ShardIndex index;
+  index.total_size = plan_.TotalBytes();
+  for (const PlannedTensor& tensor : plan_.tensors)
+    index.weight_map.emplace_back(tensor.spec.name, file_names_[tensor.shard]);
+  return output_.WriteFile(IndexFileName(Stem()), WriteShardIndex(index));
+}
+
+Status CheckpointWriter::WriteDescription() {
+  const DialectTraits& traits = TraitsOf(plan_.dialect);
+  if (!traits.has_description) return {};
+  QuantDescription description;
+  const auto add_globals = [&] {
+    for (auto& [key, value] : traits.write_globals(plan_.globals))
+      description.AddGlobal(key, std::move(value));
+  };
+  if (traits.globals_first) add_globals();
+  for (const PlannedTensor& tensor : plan_.tensors)
+    description.AddTensor(tensor.spec.name, tensor.label);
+  if (!traits.globals_first) add_globals();
+  return output_.WriteFile(traits.description_name(ToLower(plan_.globals.model_quant_type)),
+                           description.Write(traits.description_indent));
+}
+
+Status CheckpointWriter::Finish() {
+  for (const PlannedTensor& tensor : plan_.tensors) {
+    if (!digests_->contains(tensor.spec.name)) {
+      return InternalError(
+          fmt::format("tensor {} was planned and never written", Quote(tensor.spec.name)));
+    }
+  }
+  for (OutputFile& file : files_) SLIM_TRY(file.Close());
+  SLIM_TRY(WriteIndex());
+  return WriteDescription();
+}
+
+}  // namespace slim

@@ -1,0 +1,96 @@
+// Writing a checkpoint in any dialect: the plan fixes names, dtypes, shapes and order, so every
+// byte has its place before the first tensor is written; tensors then arrive in any order from any
+// thread; the directory appears when all is there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "checkpoint/dialects/dialect.h"
+#include "checkpoint/safetensors_header.h"
+#include "os/output.h"
+
+namespace slim {
+
+struct PlannedTensor {
+  TensorSpec spec;
+  std::string label;   // of the description
+  uint32_t shard = 0;  // only with WritePlan::keep_shards
+};
+
+struct WritePlan {
+  Dialect dialect = Dialect::kAscendV1;
+  DescriptionGlobals globals;  // model_quant_type names the files of traditional dialects, too
+  std::vector<PlannedTensor>
+      tensors;  // modules in model order; OrderForDialect() sorts the rest out
+  // Shards: either `tensors[i].shard` of `shard_count` is kept, or tensors fill parts of at most
+  // `part_size` bytes in order (0: one file). `shard_names`: file names carry -0000i-of-0000N even
+  // for one file.
+  bool keep_shards = false;
+  uint32_t shard_count = 1;
+  uint64_t part_size = 0;
+  bool shard_names = false;
+  std::vector<std::pair<std::string, std::string>> metadata;  // of every safetensors header
+
+  uint64_t TotalBytes() const;
+};
+
+// Puts tensors in the order of the dialect's description: sections (embeddings, decoder layers,
+// rest), modules in the order of first mention, roles by the dialect's table. Stable.
+void OrderForDialect(Dialect dialect, std::vector<PlannedTensor>& tensors);
+
+class CheckpointWriter {
+ public:
+  // Lays everything out, checks free space, creates the files. The plan is ordered here.
+  static Result<CheckpointWriter> Create(WritePlan plan, const std::string& target,
+                                         const OutputOptions& options, Listener& listener);
+
+  // The whole data of one planned tensor. Thread-safe. Twice, or of another size, is an internal
+  // error.
+  Status Write(std::string_view name, std::span<const std::byte> bytes);
+  Status WriteSideFile(std::string_view name, std::string_view content);
+  Status CopySideFile(const File& source, std::string_view name);
+
+  // Flushes the weights, writes index and description. Everything planned must have been written.
+  Status Finish();
+  // The directory that Finish() completed and Commit() will rename: for verification of what was
+  // written.
+  std::string PartialPath() const { return output_.PartialPath(""); }
+  Status Commit() { return output_.Commit(); }
+
+  // XXH3-128 of each tensor written, by name; complete after Finish().
+  const std::map<std::string, std::string>& digests() const { return *digests_; }
+  const WritePlan& plan() const { return plan_; }
+
+ private:
+  struct Place {
+    uint32_t shard = 0;
+    uint64_t offset = 0;
+    uint64_t size = 0;
+  };
+  CheckpointWriter(WritePlan plan, OutputDirectory output)
+      : plan_(std::move(plan)), output_(std::move(output)) {}
+  Status LayOut();
+  Status WriteIndex();
+  Status WriteDescription();
+  std::string Stem() const;
+
+  WritePlan plan_;
+  OutputDirectory output_;
+  std::vector<OutputFile> files_;
+  std::vector<std::string> file_names_;
+  std::unordered_map<std::string, Place> places_;
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  std::unique_ptr<std::map<std::string, std::string>> digests_ =
+      std::make_unique<std::map<std::string, std::string>>();
+};
+
+}  // namespace slim

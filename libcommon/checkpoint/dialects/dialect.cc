@@ -1,0 +1,176 @@
+#include "checkpoint/dialects/dialect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "checkpoint/dialects/ascendv1.h"
+#include "checkpoint/dialects/ascendv1_v0.h"
+#include "checkpoint/dialects/hf.h"
+#include "checkpoint/dialects/mindie.h"
+
+namespace slim {
+namespace {
+
+constexpr std::string_view kDescription = "quant_model_description";
+constexpr std::string_view kSafetensors = ".safetensors";
+constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
+
+struct Listing {
+  std::vector<std::string> descriptions;
+  std::vector<std::string> safetensors;
+  std::vector<std::string> indexes;
+  std::vector<std::string> foreign;  // weights in formats that are not safetensors
+};
+
+Listing Classify(const std::vector<DirectoryEntry>& entries) {
+  Listing listing;
+  for (const DirectoryEntry& entry : entries) {
+    const std::string& name = entry.name;
+    if (name.starts_with('.') || entry.kind == FileKind::kDirectory) continue;
+    if (name.starts_with(kDescription) && name.ends_with(".json")) {
+      listing.descriptions.push_back(name);
+    } else if (name.ends_with(kIndexSuffix)) {
+      listing.indexes.push_back(name);
+    } else if (name.ends_with(kSafetensors)) {
+      listing.safetensors.push_back(name);
+    } else if (name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth") ||
+               name.ends_with(".gguf") || name.ends_with(".npy")) {
+      listing.foreign.push_back(name);
+    }
+  }
+  return listing;
+}
+
+// Formats that are recognised so that the message can name them.
+std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>& entries) {
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.name == "quantization_description.json") return "golden-stick";
+    if (entry.kind == FileKind::kDirectory && entry.name.starts_with("part0-of-"))
+      return "mindie-parts";
+  }
+  const Json* quantization = config == nullptr ? nullptr : config->Find("quantization_config");
+  const Json* method = quantization == nullptr ? nullptr : quantization->Find("quant_method");
+  if (method == nullptr || !method->is_string()) return "";
+  return method->text();
+}
+
+std::vector<std::string> WithStem(const std::vector<std::string>& files, std::string_view stem) {
+  std::vector<std::string> out;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(out),
+               [&](const std::string& file) { return file.starts_with(stem); });
+  return out;
+}
+
+void ChooseIndex(const Listing& listing, std::string_view stem, DialectGuess& guess) {
+  const std::vector<std::string> indexes = WithStem(listing.indexes, stem);
+  if (!indexes.empty()) guess.index_file = indexes.front();
+  guess.weight_files = WithStem(listing.safetensors, stem);
+}
+
+DialectGuess GuessAscend(const Listing& listing) {
+  DialectGuess guess;
+  const auto plain = std::find(listing.descriptions.begin(), listing.descriptions.end(),
+                               "quant_model_description.json");
+  const bool has_plain = plain != listing.descriptions.end();
+  guess.description_file = has_plain ? *plain : listing.descriptions.front();
+  if (listing.descriptions.size() > 1) {
+    guess.notes.push_back(fmt::format("several descriptions ({}), reading {}",
+                                      Join(listing.descriptions, ", "), guess.description_file));
+  }
+  const bool one_click = !WithStem(listing.safetensors, "quant_model_weights").empty() ||
+                         !WithStem(listing.indexes, "quant_model_weights").empty();
+  guess.dialect = !has_plain  ? Dialect::kMindIE
+                  : one_click ? Dialect::kAscendV1
+                              : Dialect::kAscendV1V0;
+  ChooseIndex(listing, one_click ? "quant_model_weights" : "quant_model_weight", guess);
+  if (guess.weight_files.empty())
+    ChooseIndex(listing, "", guess);  // renamed by hand: any safetensors
+  return guess;
+}
+
+}  // namespace
+
+std::span<const DialectTraits> Dialects() {
+  static const DialectTraits kTable[] = {kHfTraits, kAscendV1Traits, kAscendV1V0Traits,
+                                         kMindIETraits};
+  return kTable;
+}
+
+const DialectTraits& TraitsOf(Dialect dialect) { return Dialects()[static_cast<size_t>(dialect)]; }
+
+Result<Dialect> ParseDialect(std::string_view name) {
+  std::vector<std::string> names;
+  for (const DialectTraits& traits : Dialects()) {
+    if (traits.name == name) return traits.dialect;
+    names.emplace_back(traits.name);
+  }
+  return UsageError(fmt::format("unknown dialect {}", Quote(name)), "known: " + Join(names, ", "));
+}
+
+std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count, bool sharded) {
+  if (!sharded) return fmt::format("{}.safetensors", stem);
+  return fmt::format("{}-{:05d}-of-{:05d}.safetensors", stem, index + 1, count);
+}
+
+std::string IndexFileName(std::string_view stem) { return fmt::format("{}{}", stem, kIndexSuffix); }
+
+Result<DialectGuess> GuessDialect(const std::string& directory,
+                                  const std::vector<DirectoryEntry>& entries, const Json* config) {
+  const Listing listing = Classify(entries);
+  if (!listing.descriptions.empty()) return GuessAscend(listing);
+  const std::string foreign = ForeignDialect(config, entries);
+  if (!foreign.empty()) {
+    return InputError(
+               "CK-unsupported-dialect",
+               fmt::format("is a {} checkpoint, which this version does not read", Quote(foreign)))
+        .WithPath(directory);
+  }
+  if (listing.safetensors.empty() && listing.indexes.empty()) {
+    const std::string found =
+        listing.foreign.empty() ? "" : fmt::format(", found {}", Join(listing.foreign, ", "));
+    return InputError(
+               "CK-no-weights",
+               fmt::format(
+                   "no checkpoint: looked for *.safetensors and quant_model_description*.json{}",
+                   found))
+        .WithPath(directory);
+  }
+  DialectGuess guess;
+  guess.dialect = Dialect::kHf;
+  ChooseIndex(listing, "", guess);
+  if (std::find(listing.indexes.begin(), listing.indexes.end(), "model.safetensors.index.json") !=
+      listing.indexes.end()) {
+    guess.index_file = "model.safetensors.index.json";
+  }
+  // A plain model.safetensors stands alone: transformers reads it before any index.
+  if (std::find(listing.safetensors.begin(), listing.safetensors.end(), "model.safetensors") !=
+      listing.safetensors.end()) {
+    guess.index_file.clear();
+    guess.weight_files = {"model.safetensors"};
+  }
+  return guess;
+}
+
+DescriptionGlobals ReadGlobals(const QuantDescription& description) {
+  DescriptionGlobals globals;
+  globals.model_quant_type = "FLOAT";
+  for (const QuantDescription::Entry& entry : description.entries()) {
+    if (entry.is_tensor || entry.key == "version") continue;
+    if (entry.key == "model_quant_type" && entry.value.is_string()) {
+      globals.model_quant_type = entry.value.text();
+    } else if (entry.key == "group_size" && entry.value.AsInteger()) {
+      globals.group_size = *entry.value.AsInteger();
+    } else if (entry.key == "metadata") {
+      globals.metadata = entry.value;
+    } else if (entry.key == "optional") {
+      globals.optional = entry.value;
+    } else {
+      globals.others.emplace_back(entry.key, entry.value);
+    }
+  }
+  return globals;
+}
+
+}  // namespace slim

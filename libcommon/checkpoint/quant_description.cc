@@ -1,0 +1,105 @@
+#include "checkpoint/quant_description.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "json/scanner.h"
+
+namespace slim {
+namespace {
+
+constexpr int kMaxDepth = 16;
+
+constexpr std::array<std::string_view, 14> kGlobalKeys = {
+    "version",       "model_quant_type",   "metadata",      "group_size",        "optional",
+    "kv_cache_type", "kv_quant_type",      "fa_quant_type", "reduce_quant_type", "is_rot_used",
+    "is_nzcasted",   "indexer_quant_type", "quantize",      "AtlasGMMPermute"};
+
+}  // namespace
+
+bool IsGlobalKey(std::string_view key) {
+  const size_t dot = key.rfind('.');
+  const std::string_view last = dot == std::string_view::npos ? key : key.substr(dot + 1);
+  if (last == "quant_type") return true;
+  if (std::find(kGlobalKeys.begin(), kGlobalKeys.end(), last) == kGlobalKeys.end()) return false;
+  // "thinker.version" is a global with a model prefix; "model.layers.0.metadata" would be a tensor.
+  return dot == std::string_view::npos || key.find('.') == dot;
+}
+
+Result<QuantDescription> QuantDescription::Parse(std::string_view json) {
+  JsonScanner scanner(json);
+  SLIM_TRY(scanner.Start());
+  SLIM_TRY(scanner.BeginObject());
+  QuantDescription description;
+  while (true) {
+    std::string_view key;
+    SLIM_ASSIGN(const bool more, scanner.NextKey(key));
+    if (!more) break;
+    if (description.by_key_.contains(std::string(key))) {
+      return scanner.Fail("DE-duplicate-key", "occurs twice in the description").WithTensor(key);
+    }
+    if (scanner.NextKind() == "string" && !IsGlobalKey(key)) {
+      SLIM_ASSIGN(const std::string_view label, scanner.String());
+      description.AddTensor(std::string(key), std::string(label));
+      continue;
+    }
+    const uint64_t begin = scanner.offset();
+    SLIM_TRY(scanner.SkipValue(kMaxDepth));
+    SLIM_ASSIGN(Json value, ParseJson(json.substr(begin, scanner.offset() - begin)));
+    description.AddGlobal(std::string(key), std::move(value));
+  }
+  SLIM_TRY(scanner.End());
+  return description;
+}
+
+const std::string* QuantDescription::Label(std::string_view tensor) const {
+  const auto found = by_key_.find(std::string(tensor));
+  if (found == by_key_.end() || !entries_[found->second].is_tensor) return nullptr;
+  return &entries_[found->second].label;
+}
+
+const Json* QuantDescription::Global(std::string_view key) const {
+  const auto found = by_key_.find(std::string(key));
+  if (found == by_key_.end() || entries_[found->second].is_tensor) return nullptr;
+  return &entries_[found->second].value;
+}
+
+bool QuantDescription::GlobalsFirst() const {
+  return !entries_.empty() && !entries_.front().is_tensor;
+}
+
+void QuantDescription::AddTensor(std::string key, std::string label) {
+  by_key_.emplace(key, entries_.size());
+  entries_.push_back({std::move(key), std::move(label), Json(), true});
+}
+
+void QuantDescription::AddGlobal(std::string key, Json value) {
+  by_key_.emplace(key, entries_.size());
+  entries_.push_back({std::move(key), "", std::move(value), false});
+}
+
+std::string QuantDescription::Write(int indent) const {
+  std::string out = "{";
+  const std::string margin(static_cast<size_t>(indent), ' ');
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    out += i == 0 ? "\n" : ",\n";
+    out += margin;
+    AppendJsonString(out, entries_[i].key);
+    out += ": ";
+    if (entries_[i].is_tensor) {
+      AppendJsonString(out, entries_[i].label);
+      continue;
+    }
+    for (const char c : DumpJson(entries_[i].value, {.indent = indent})) {
+      out += c;
+      if (c == '\n') out += margin;
+    }
+  }
+  out += entries_.empty() ? "}" : "\n}";
+  return out;
+}
+
+}  // namespace slim

@@ -1,0 +1,55 @@
+// The quant description (`quant_model_description*.json`): a flat object from tensor name to
+// quantization label, with global entries among them. Keeps order, because dialects differ by it.
+// Knows no dialect.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "json/json.h"
+
+namespace slim {
+
+class QuantDescription {
+ public:
+  struct Entry {
+    std::string key;
+    std::string label;  // of a tensor entry
+    Json value;         // of a global entry
+    bool is_tensor = false;
+  };
+
+  // Rules DE-…. Two entries with one key are refused.
+  static Result<QuantDescription> Parse(std::string_view json);
+
+  const std::vector<Entry>& entries() const { return entries_; }
+  // The label of a tensor, or null.
+  const std::string* Label(std::string_view tensor) const;
+  // A global such as "model_quant_type", or null.
+  const Json* Global(std::string_view key) const;
+  // The globals come before the first tensor entry (traditional writers) or after the last
+  // (one-click).
+  bool GlobalsFirst() const;
+
+  void AddTensor(std::string key, std::string label);
+  void AddGlobal(std::string key, Json value);
+
+  // Entries in order; two or four spaces a level, no final newline (facts: formats.md 2.2).
+  std::string Write(int indent) const;
+
+ private:
+  std::vector<Entry> entries_;
+  std::unordered_map<std::string, size_t> by_key_;
+};
+
+// The keys that describe the checkpoint and not a tensor (facts: formats.md 3.1): "version",
+// "model_quant_type", …, also with a prefix as omni models have it ("thinker.version"),
+// "<module>.quant_type" and every value that is no string.
+bool IsGlobalKey(std::string_view key);
+
+}  // namespace slim

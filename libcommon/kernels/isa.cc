@@ -1,0 +1,98 @@
+#include "kernels/isa.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "kernels/dispatch.h"
+
+#include <hwy/highway.h>
+
+namespace slim {
+namespace {
+
+struct IsaRow {
+  Isa isa;
+  std::string_view name;
+  int64_t targets;  // what Highway may choose from; its baseline is always there
+};
+
+#if HWY_ARCH_X86
+constexpr IsaRow kIsas[] = {{Isa::kScalar, "scalar", HWY_SSSE3},
+                            {Isa::kAvx2, "avx2", HWY_AVX2},
+                            {Isa::kAvx512, "avx512", HWY_AVX3}};
+#else
+constexpr IsaRow kIsas[] = {{Isa::kScalar, "scalar", HWY_STATIC_TARGET}};
+#endif
+
+bool IsSupported(const IsaRow& row) {
+  return row.isa == Isa::kScalar || (hwy::SupportedTargets() & row.targets) != 0;
+}
+
+std::atomic<Isa> current_isa{Isa::kScalar};
+
+void Choose(const IsaRow& row) {
+  hwy::GetChosenTarget().Update(row.targets);
+  current_isa.store(row.isa);
+}
+
+Status ChooseByName(std::string_view name) {
+  for (const IsaRow& row : kIsas) {
+    if (row.name != name) continue;
+    if (!IsSupported(row)) {
+      return UsageError("this processor has no " + std::string(name) + " instructions");
+    }
+    Choose(row);
+    return {};
+  }
+  return UsageError("no instruction set has this name", "use scalar, avx2 or avx512");
+}
+
+// Runs once, before the first kernel.
+Status Initialize() {
+  for (const IsaRow& row : kIsas) {
+    if (IsSupported(row)) Choose(row);
+  }
+  const char* wanted = std::getenv("SLIM_ISA");
+  if (wanted == nullptr || *wanted == '\0') return {};
+  return ChooseByName(wanted);
+}
+
+const Status& Initialized() {
+  static const Status status = Initialize();
+  return status;
+}
+
+}  // namespace
+
+void PrepareDispatch() { static_cast<void>(Initialized()); }
+
+Status IsaEnvironmentStatus() { return Initialized(); }
+
+Isa CurrentIsa() {
+  PrepareDispatch();
+  return current_isa.load(std::memory_order_relaxed);
+}
+
+std::vector<Isa> SupportedIsas() {
+  std::vector<Isa> isas;
+  for (const IsaRow& row : kIsas) {
+    if (IsSupported(row)) isas.push_back(row.isa);
+  }
+  return isas;
+}
+
+Status SetIsa(std::string_view name) {
+  PrepareDispatch();
+  return ChooseByName(name);
+}
+
+std::string_view IsaName(Isa isa) {
+  for (const IsaRow& row : kIsas) {
+    if (row.isa == isa) return row.name;
+  }
+  return "unknown";
+}
+
+}  // namespace slim

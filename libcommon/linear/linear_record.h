@@ -1,0 +1,44 @@
+// LinearRecord, the hub of the suite: one linear layer y = x Wᵀ + b in logical form, whatever
+// dialect it came from. Every dialect reads into it and writes out of it; schemes compute on it. It
+// knows no file.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "base/result.h"
+#include "linear/scheme.h"
+#include "tensor/tensor.h"
+
+namespace slim {
+
+// Parts by role; an absent one is empty. Shapes: weight [n, k]; bias, deq_scale, quant_bias [n];
+// weight_scale and weight_offset [n, 1] or [n, groups]; input_scale and input_offset [1]. Dtypes:
+// codes I8; quant_bias I32; deq_scale F32 values or I64 float32 bits; scales, offsets and biases
+// F32, F16 or BF16 as stored.
+struct LinearRecord {
+  std::string name;  // module name without suffix
+  Scheme scheme = Scheme::kFloat;
+  std::array<Tensor, kRoleCount> parts;
+
+  Tensor& operator[](Role role) { return parts[static_cast<size_t>(role)]; }
+  const Tensor& operator[](Role role) const { return parts[static_cast<size_t>(role)]; }
+  bool Has(Role role) const { return !(*this)[role].empty(); }
+  uint64_t n() const { return (*this)[Role::kWeight].shape.at(0); }
+  uint64_t k() const { return (*this)[Role::kWeight].shape.at(1); }
+};
+
+// The parts a scheme must have to be computed, and their shapes and dtypes agree; the error names
+// the tensor, what was found and what was wanted. Schemes that only travel (read, verify, convert)
+// pass without being looked into.
+Status CheckRecord(const LinearRecord& record);
+
+// A part's values as float32, in order; for deq_scale the values whatever the encoding.
+std::vector<float> PartAsFloats(const LinearRecord& record, Role role);
+
+// One row of the weight as float32, dequantized: (q − weight_offset) · weight_scale (facts:
+// formats.md 6.2; for static W8A8 without weight_scale, deq_scale / input_scale stands in). `row`
+// has k elements. Schemes: FLOAT, W8A8, W8A8_DYNAMIC, W8A16.
+void DequantizeWeightRow(const LinearRecord& record, uint64_t n_index, std::span<float> row);
+
+}  // namespace slim

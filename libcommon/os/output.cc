@@ -1,0 +1,251 @@
+#include "os/output.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/text.h"
+#include "os/interrupt.h"
+#include "os/path_guard.h"
+#include "os/system.h"
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kMaxWrite = 1ULL << 30;
+
+Status WriteAll(int fd, const std::string& path, std::span<const std::byte> bytes,
+                uint64_t offset) {
+  uint64_t done = 0;
+  while (done < bytes.size()) {
+    const size_t want = std::min<uint64_t>(bytes.size() - done, kMaxWrite);
+    const ssize_t written =
+        System().pwrite(fd, bytes.data() + done, want, static_cast<off_t>(offset + done));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return SystemError(path, "cannot write", errno);
+    }
+    done += static_cast<uint64_t>(written);
+  }
+  return {};
+}
+
+Status SyncDirectory(const std::string& path) {
+  const int fd = System().open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0) return SystemError(path, "cannot open", errno);
+  const int synced = System().fsync(fd);
+  const int saved = errno;
+  System().close(fd);
+  // Some file systems cannot flush a directory and say EINVAL.
+  if (synced != 0 && saved != EINVAL) return SystemError(path, "cannot flush", saved);
+  return {};
+}
+
+void RemoveTree(const std::string& path) {
+  auto entries = ListDirectory(path);
+  if (entries.ok()) {
+    for (const DirectoryEntry& entry : *entries) {
+      const std::string child = JoinPath(path, entry.name);
+      struct stat info = {};
+      if (::lstat(child.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+        RemoveTree(child);
+      } else {
+        System().unlink(child.c_str());
+      }
+    }
+  }
+  System().rmdir(path.c_str());
+}
+
+bool IsEmptyDirectory(const std::string& path) {
+  const auto entries = ListDirectory(path);
+  return entries.ok() && entries->empty();
+}
+
+Error ExistsError(const std::string& path) {
+  return SystemError(path, "already exists", 0).WithHint("--force replaces it");
+}
+
+}  // namespace
+
+OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); }
+
+OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(fsync_, other.fsync_);
+  return *this;
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) System().close(fd_);
+}
+
+Status OutputFile::WriteAt(std::span<const std::byte> bytes, uint64_t offset) {
+  return WriteAll(fd_, path_, bytes, offset);
+}
+
+Status OutputFile::Close() {
+  // A failed fsync is final: the kernel may have dropped the dirty pages already.
+  if (fsync_ && System().fsync(fd_) != 0) return SystemError(path_, "cannot flush", errno);
+  const int fd = std::exchange(fd_, -1);
+  if (System().close(fd) != 0) return SystemError(path_, "cannot close", errno);
+  return {};
+}
+
+Result<OutputDirectory> OutputDirectory::Create(const std::string& target,
+                                                const OutputOptions& options, Listener& listener) {
+  if (target.empty()) return UsageError("the output path is empty");
+  std::string name = target;
+  while (name.size() > 1 && name.ends_with('/')) name.pop_back();
+  const std::string parent = DirectoryName(name);
+  if (KindOf(parent) != FileKind::kDirectory) {
+    return SystemError(parent, "is no directory to put the output in", 0);
+  }
+  const FileKind kind = KindOf(name);
+  const bool exists = kind != FileKind::kMissing && !IsEmptyDirectory(name);
+  if (exists && !options.force) return ExistsError(name);
+  if (exists && kind != FileKind::kDirectory)
+    return SystemError(name, "is a file, the output is a directory", 0);
+
+  OutputDirectory directory;
+  directory.target_ = name;
+  directory.options_ = options;
+  directory.replace_ = exists;
+  const std::string partial = JoinPath(parent, fmt::format(".{}.slim-partial", BaseName(name)));
+  const bool stale = System().mkdir(partial.c_str(), 0777) != 0;
+  if (stale && errno != EEXIST) return SystemError(partial, "cannot create", errno);
+  directory.lock_fd_ =
+      System().open(partial.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
+  if (directory.lock_fd_ < 0) return SystemError(partial, "cannot open", errno);
+  if (::flock(directory.lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    return SystemError(name, "another slim process is writing this output", 0);
+  }
+  directory.partial_ = partial;  // from here on ours to remove
+  if (stale) {
+    listener.Note(fmt::format("removing {}, left by an interrupted run", partial));
+    SLIM_ASSIGN(const std::vector<DirectoryEntry> entries, ListDirectory(partial));
+    for (const DirectoryEntry& entry : entries) {
+      const std::string child = JoinPath(partial, entry.name);
+      if (entry.kind == FileKind::kDirectory) {
+        RemoveTree(child);
+      } else {
+        System().unlink(child.c_str());
+      }
+    }
+  }
+  return directory;
+}
+
+OutputDirectory::OutputDirectory(OutputDirectory&& other) noexcept {
+  std::swap(target_, other.target_);
+  std::swap(partial_, other.partial_);
+  std::swap(options_, other.options_);
+  std::swap(lock_fd_, other.lock_fd_);
+  std::swap(replace_, other.replace_);
+}
+
+OutputDirectory::~OutputDirectory() { Discard(); }
+
+void OutputDirectory::Discard() {
+  if (!partial_.empty()) RemoveTree(partial_);
+  partial_.clear();
+  if (lock_fd_ >= 0) System().close(lock_fd_);
+  lock_fd_ = -1;
+}
+
+Status OutputDirectory::CheckSpace(uint64_t bytes) const {
+  uint64_t free_bytes = 0;
+  if (System().free_bytes(partial_.c_str(), &free_bytes) != 0)
+    return SystemError(partial_, "cannot stat", errno);
+  if (free_bytes >= bytes) return {};
+  return SystemError(
+      target_,
+      fmt::format("needs {}, the file system has {} free", HumanSize(bytes), HumanSize(free_bytes)),
+      ENOSPC);
+}
+
+std::string OutputDirectory::PartialPath(std::string_view name) const {
+  return JoinPath(partial_, name);
+}
+
+Result<OutputFile> OutputDirectory::CreateFile(std::string_view name, uint64_t size) {
+  SLIM_TRY(CheckPlainFileName(name));
+  OutputFile file;
+  file.path_ = PartialPath(name);
+  file.fsync_ = options_.fsync;
+  file.fd_ =
+      System().open(file.path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (file.fd_ < 0) return SystemError(file.path_, "cannot create", errno);
+  if (size > 0 && System().fallocate(file.fd_, static_cast<off_t>(size)) != 0 &&
+      errno != EOPNOTSUPP) {
+    return SystemError(file.path_, fmt::format("cannot allocate {}", HumanSize(size)), errno);
+  }
+  return file;
+}
+
+Status OutputDirectory::WriteFile(std::string_view name, std::string_view content) {
+  SLIM_ASSIGN(OutputFile file, CreateFile(name, content.size()));
+  SLIM_TRY(file.WriteAt(std::as_bytes(std::span(content)), 0));
+  return file.Close();
+}
+
+Status OutputDirectory::CopyFile(const File& source, std::string_view name) {
+  SLIM_ASSIGN(OutputFile file, CreateFile(name, source.size()));
+  std::vector<std::byte> chunk(std::min<uint64_t>(source.size(), 1 << 20));
+  for (uint64_t offset = 0; offset < source.size(); offset += chunk.size()) {
+    SLIM_TRY(CheckInterrupt());
+    const std::span<std::byte> part(chunk.data(),
+                                    std::min<uint64_t>(chunk.size(), source.size() - offset));
+    SLIM_TRY(source.ReadExactAt(part, offset));
+    SLIM_TRY(file.WriteAt(part, offset));
+  }
+  SLIM_TRY(source.CheckUnchanged());
+  return file.Close();
+}
+
+Status OutputDirectory::Commit() {
+  if (options_.fsync) SLIM_TRY(SyncDirectory(partial_));
+  if (replace_) {
+    if (System().exchange(partial_.c_str(), target_.c_str()) != 0)
+      return SystemError(target_, "cannot replace", errno);
+  } else if (System().rename(partial_.c_str(), target_.c_str()) != 0) {
+    if (errno == ENOTEMPTY || errno == EEXIST) return ExistsError(target_);
+    return SystemError(target_, "cannot rename into place", errno);
+  }
+  const std::string old = std::exchange(partial_, "");
+  if (replace_) RemoveTree(old);
+  if (options_.fsync) SLIM_TRY(SyncDirectory(DirectoryName(target_)));
+  Discard();
+  return {};
+}
+
+Status WriteFileAtomically(const std::string& path, std::string_view content,
+                           const OutputOptions& options) {
+  if (!options.force && KindOf(path) != FileKind::kMissing) return ExistsError(path);
+  const std::string partial =
+      JoinPath(DirectoryName(path), fmt::format(".{}.slim-partial", BaseName(path)));
+  const int fd =
+      System().open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd < 0) return SystemError(path, "cannot create", errno);
+  Status status = WriteAll(fd, path, std::as_bytes(std::span(content)), 0);
+  if (status.ok() && options.fsync && System().fsync(fd) != 0)
+    status = SystemError(path, "cannot flush", errno);
+  if (System().close(fd) != 0 && status.ok()) status = SystemError(path, "cannot close", errno);
+  if (status.ok() && System().rename(partial.c_str(), path.c_str()) != 0) {
+    status = SystemError(path, "cannot rename into place", errno);
+  }
+  if (!status.ok()) {
+    System().unlink(partial.c_str());
+    return status;
+  }
+  return options.fsync ? SyncDirectory(DirectoryName(path)) : Status();
+}
+
+}  // namespace slim
