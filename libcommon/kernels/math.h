@@ -10,8 +10,7 @@ float ExpF(float x);
 // Within 2 ulp; special cases as in C's Annex F.
 double ExpD(double x);
 double LogD(double x);
-// Within 2 ulp for |x| <= 2^20; beyond that the argument reduction loses accuracy but the result
-// stays in [-1, 1].
+// Within 2 ulp for |x| <= 2^31; NaN beyond, where the argument reduction ends.
 double SinD(double x);
 double CosD(double x);
 // Within 2 ulp for x > 0. x < 0 is NaN even for an integral y; x == 0 gives 0 or inf, y == 0

@@ -21,8 +21,8 @@ namespace slim {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Integral bounds commute with rounding to an integer, so clamping first loses nothing and keeps the conversion in
-// range. NaN becomes 0.
+// Integral bounds commute with rounding to an integer, so clamping first loses nothing and keeps
+// the conversion in range. NaN becomes 0.
 HWY_INLINE hn::Vec<I> RoundClamped(V value, V low, V high) {
   const auto is_nan = hn::IsNaN(value);
   const auto clamped = hn::Min(hn::Max(value, low), high);
@@ -44,8 +44,8 @@ struct RoundF16 {
 };
 
 template <class Rounding>
-HWY_INLINE void QuantizeWith(const float* values, uint64_t count, float scale, float offset, int low,
-                             int high, int8_t* codes) {
+HWY_INLINE void QuantizeWith(const float* values, uint64_t count, float scale, float offset,
+                             int low, int high, int8_t* codes) {
   const auto lowest = Splat(static_cast<float>(low));
   const auto highest = Splat(static_cast<float>(high));
   for (uint64_t i = 0; i < count; i += kWidth) {
@@ -73,13 +73,13 @@ void QuantizeF16(const float* values, uint64_t count, float scale, float offset,
 void Dequantize(const int8_t* codes, uint64_t count, float scale, float offset, float* values) {
   for (uint64_t i = 0; i < count; i += kWidth) {
     const auto code = hn::PromoteTo(I(), LoadAt(I8(), codes, i, count));
-    const auto value =
-        hn::Mul(hn::Sub(hn::ConvertTo(F(), code), Splat(offset)), Splat(scale));
+    const auto value = hn::Mul(hn::Sub(hn::ConvertTo(F(), code), Splat(offset)), Splat(scale));
     StoreAt(value, F(), values, i, count);
   }
 }
 
-// `offset` is integral and within +-2^20; the quotient is clamped where no offset can bring it back.
+// `offset` is integral and within +-2^20; the quotient is clamped where no offset can bring it
+// back.
 void QuantizeThenShift(const float* values, uint64_t count, float scale, float offset,
                        int8_t* codes) {
   const auto shift = hn::NearestInt(Splat(offset));
@@ -88,8 +88,7 @@ void QuantizeThenShift(const float* values, uint64_t count, float scale, float o
     const auto quotient = hn::Div(LoadAt(F(), values, i, count), Splat(scale));
     const auto rounded = RoundClamped(quotient, hn::Neg(bound), bound);
     const auto shifted = hn::Add(rounded, shift);
-    const auto clamped =
-        hn::Min(hn::Max(shifted, hn::Set(I(), -128)), hn::Set(I(), 127));
+    const auto clamped = hn::Min(hn::Max(shifted, hn::Set(I(), -128)), hn::Set(I(), 127));
     const auto is_nan = hn::RebindMask(I(), hn::IsNaN(quotient));
     StoreCodes(hn::IfThenZeroElse(is_nan, clamped), codes, i, count);
   }
@@ -137,7 +136,7 @@ float QuantizeToken(const float* values, uint64_t count, int8_t* codes) {
 }
 
 void QuantizeStatic(const float* values, uint64_t count, float scale, float offset, int8_t* codes) {
-  const float bounded = offset == offset ? std::clamp(offset, -0x1p20F, 0x1p20F) : 0.0F;
+  const float bounded = std::isnan(offset) ? 0.0F : std::clamp(offset, -0x1p20F, 0x1p20F);
   SLIM_DISPATCH(QuantizeThenShift)(values, count, scale, bounded, codes);
 }
 
