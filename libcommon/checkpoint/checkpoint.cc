@@ -216,7 +216,12 @@ Result<std::string> Checkpoint::ReadSideFile(std::string_view name) const {
 }
 
 Status Checkpoint::ReadBytes(const TensorEntry& entry, std::span<std::byte> to) const {
-  auto status = shards_[entry.shard].file.ReadExactAt(to, entry.offset);
+  return ReadPart(entry, to, 0);
+}
+
+Status Checkpoint::ReadPart(const TensorEntry& entry, std::span<std::byte> to,
+                            uint64_t offset) const {
+  auto status = shards_[entry.shard].file.ReadExactAt(to, entry.offset + offset);
   if (!status.ok()) return std::move(status).error().WithTensor(entry.name);
   return {};
 }

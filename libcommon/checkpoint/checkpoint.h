@@ -72,6 +72,8 @@ class Checkpoint {
 
   // `to` has entry.size bytes.
   Status ReadBytes(const TensorEntry& entry, std::span<std::byte> to) const;
+  // A range of it, from `offset` bytes into the tensor.
+  Status ReadPart(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
   Result<Tensor> Read(const TensorEntry& entry) const;
   // By name; CK-missing-tensor when it is not there.
   Result<Tensor> Read(std::string_view name) const;

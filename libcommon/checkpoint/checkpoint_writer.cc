@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "checkpoint/shard_index.h"
 #include "os/digest.h"
+#include "os/interrupt.h"
+#include "tensor/tensor.h"
 
 namespace slim {
 namespace {
@@ -150,19 +152,43 @@ Status CheckpointWriter::LayOut() {
   return {};
 }
 
-Status CheckpointWriter::Write(std::string_view name, std::span<const std::byte> bytes) {
+Result<const CheckpointWriter::Place*> CheckpointWriter::FindPlace(std::string_view name) const {
   const auto place = places_.find(std::string(name));
-  if (place == places_.end() || place->second.size != bytes.size()) {
-    return InternalError(fmt::format("{} bytes written to tensor {}, which was not planned so",
-                                     bytes.size(), Quote(name)));
-  }
-  SLIM_TRY(files_[place->second.shard].WriteAt(bytes, place->second.offset));
-  std::string digest = Xxh3(bytes);
+  if (place == places_.end())
+    return InternalError(fmt::format("tensor {} was not planned", Quote(name)));
+  return &place->second;
+}
+
+Status CheckpointWriter::Remember(std::string_view name, std::string digest) {
   const std::lock_guard lock(*mutex_);
-  if (!digests_->emplace(name, std::move(digest)).second) {
-    return InternalError(fmt::format("tensor {} written twice", Quote(name)));
+  if (digests_->emplace(name, std::move(digest)).second) return {};
+  return InternalError(fmt::format("tensor {} written twice", Quote(name)));
+}
+
+Status CheckpointWriter::Write(std::string_view name, std::span<const std::byte> bytes) {
+  SLIM_ASSIGN(const Place* place, FindPlace(name));
+  if (place->size != bytes.size()) {
+    return InternalError(fmt::format("{} bytes written to tensor {}, planned were {}", bytes.size(),
+                                     Quote(name), place->size));
   }
-  return {};
+  SLIM_TRY(files_[place->shard].WriteAt(bytes, place->offset));
+  return Remember(name, Xxh3(bytes));
+}
+
+Result<std::string> CheckpointWriter::Copy(std::string_view name, const ReadPart& read) {
+  SLIM_ASSIGN(const Place* place, FindPlace(name));
+  Buffer chunk(std::min<uint64_t>(place->size, 4ULL << 20));
+  Xxh3Hasher hasher;
+  for (uint64_t done = 0; done < place->size; done += chunk.size()) {
+    SLIM_TRY(CheckInterrupt());
+    const auto part = chunk.bytes().first(std::min<uint64_t>(chunk.size(), place->size - done));
+    SLIM_TRY(read(part, done));
+    hasher.Update(part);
+    SLIM_TRY(files_[place->shard].WriteAt(part, place->offset + done));
+  }
+  std::string digest = hasher.Finish();
+  SLIM_TRY(Remember(name, digest));
+  return digest;
 }
 
 Status CheckpointWriter::WriteSideFile(std::string_view name, std::string_view content) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -56,6 +57,10 @@ class CheckpointWriter {
   // The whole data of one planned tensor. Thread-safe. Twice, or of another size, is an internal
   // error.
   Status Write(std::string_view name, std::span<const std::byte> bytes);
+  // The same, fetched in chunks through `read(part, offset in the tensor)`: for tensors that only
+  // travel. Returns the digest.
+  using ReadPart = std::function<Status(std::span<std::byte> part, uint64_t offset)>;
+  Result<std::string> Copy(std::string_view name, const ReadPart& read);
   Status WriteSideFile(std::string_view name, std::string_view content);
   Status CopySideFile(const File& source, std::string_view name);
 
@@ -79,6 +84,8 @@ class CheckpointWriter {
   CheckpointWriter(WritePlan plan, OutputDirectory output)
       : plan_(std::move(plan)), output_(std::move(output)) {}
   Status LayOut();
+  Result<const Place*> FindPlace(std::string_view name) const;
+  Status Remember(std::string_view name, std::string digest);
   Status WriteIndex();
   Status WriteDescription();
   std::string Stem() const;

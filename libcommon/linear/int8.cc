@@ -19,12 +19,12 @@ float Round(float value, DType compute) {
 
 }  // namespace
 
-QuantizationRange AsymmetricInt8Range(float min, float max, DType compute) {
+QuantizationRange AsymmetricInt8Range(float min, float max, DType compute, DType stored) {
   const float low = std::min(Round(min, compute), 0.0F);
   const float high = std::max(Round(max, compute), 0.0F);
   QuantizationRange range;
   range.scale = Round(Round(high / 255.0F, compute) - Round(low / 255.0F, compute), compute);
-  range.scale = std::max(range.scale, kSmallestScale);
+  range.scale = Round(std::max(range.scale, kSmallestScale), stored);
   const float steps = std::nearbyint(Round(-low / range.scale, compute));
   range.offset = Round(Round(steps, compute) - 128.0F, compute);
   return range;

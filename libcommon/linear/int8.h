@@ -17,8 +17,10 @@ struct QuantizationRange {
 };
 
 // min <= 0 <= max is enforced. scale = max(R(R(max/255) − R(min/255)), 2⁻²³), offset =
-// R(rne(R(−min/scale))) − 128.
-QuantizationRange AsymmetricInt8Range(float min, float max, DType compute);
+// R(rne(R(−min/scale))) − 128. `stored` is the dtype the scale will be kept in: it is rounded to it
+// before the offset is derived (source document S001).
+QuantizationRange AsymmetricInt8Range(float min, float max, DType compute,
+                                      DType stored = DType::kF32);
 // scale = max(R(amax/127), 2⁻²³), offset 0.
 QuantizationRange SymmetricInt8Range(float min, float max, DType compute);
 
