@@ -30,16 +30,16 @@ Result<Checkpoint> Checkpoint::Inspect(const std::string& path) {
       SLIM_TRY(checkpoint.OpenDirectory());
       break;
   }
-  checkpoint.by_name_.reserve(checkpoint.tensors_.size());
+  const auto name_at = [&](uint32_t i) { return std::string_view(checkpoint.tensors_[i].name); };
+  checkpoint.by_name_.Reserve(checkpoint.tensors_.size());
   for (uint32_t i = 0; i < checkpoint.tensors_.size(); ++i) {
-    const auto [twin, fresh] = checkpoint.by_name_.emplace(checkpoint.tensors_[i].name, i);
-    if (fresh) continue;
+    const uint32_t twin = checkpoint.by_name_.Insert(name_at(i), i, name_at);
+    if (twin == i) continue;
     const auto& shards = checkpoint.shards_;
     checkpoint.problems_.push_back(
-        InputError(
-            "CK-duplicate-tensor",
-            fmt::format("is in {} and in {}", shards[checkpoint.tensors_[twin->second].shard].name,
-                        shards[checkpoint.tensors_[i].shard].name))
+        InputError("CK-duplicate-tensor",
+                   fmt::format("is in {} and in {}", shards[checkpoint.tensors_[twin].shard].name,
+                               shards[checkpoint.tensors_[i].shard].name))
             .WithTensor(checkpoint.tensors_[i].name)
             .WithPath(path));
   }
@@ -160,17 +160,18 @@ void Checkpoint::CheckIndex() {
   const std::string path = JoinPath(path_, guess_.index_file);
   std::unordered_set<std::string_view> opened;
   for (const Shard& shard : shards_) opened.insert(shard.name);
-  std::unordered_set<std::string_view> listed;
+  std::vector<bool> listed(tensors_.size());
   for (const auto& [tensor, file] : index_->weight_map) {
-    listed.insert(tensor);
-    if (!opened.contains(file)) continue;  // reported when it could not be opened
     const TensorEntry* entry = Find(tensor);
+    if (entry != nullptr) listed[static_cast<size_t>(entry - tensors_.data())] = true;
+    if (entry != nullptr && shards_[entry->shard].name == file) continue;
+    if (!opened.contains(file)) continue;  // reported when it could not be opened
     if (entry == nullptr) {
       problems_.push_back(InputError("IX-missing-tensor",
                                      fmt::format("the index puts it in {}, no shard has it", file))
                               .WithTensor(tensor)
                               .WithPath(path));
-    } else if (shards_[entry->shard].name != file) {
+    } else {
       problems_.push_back(
           InputError("IX-wrong-shard", fmt::format("the index puts it in {}, it is in {}", file,
                                                    shards_[entry->shard].name))
@@ -179,7 +180,10 @@ void Checkpoint::CheckIndex() {
     }
   }
   for (const TensorEntry& entry : tensors_) {
-    if (listed.contains(entry.name)) continue;
+    // A name in two files counts as listed when either is.
+    if (listed[static_cast<size_t>(&entry - tensors_.data())] ||
+        listed[static_cast<size_t>(Find(entry.name) - tensors_.data())])
+      continue;
     problems_.push_back(
         InputError("IX-unlisted-tensor",
                    fmt::format("is in {}, the index does not list it", shards_[entry.shard].name))
@@ -199,8 +203,9 @@ void Checkpoint::CollectSideFiles() {
 }
 
 const TensorEntry* Checkpoint::Find(std::string_view name) const {
-  const auto found = by_name_.find(name);
-  return found == by_name_.end() ? nullptr : &tensors_[found->second];
+  const uint32_t found =
+      by_name_.Find(name, [&](uint32_t i) { return std::string_view(tensors_[i].name); });
+  return found == NameTable::kNone ? nullptr : &tensors_[found];
 }
 
 bool Checkpoint::HasFile(std::string_view name) const {

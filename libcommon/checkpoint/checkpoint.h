@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "base/name_table.h"
 #include "base/result.h"
 #include "checkpoint/dialects/dialect.h"
 #include "checkpoint/quant_description.h"
@@ -106,8 +106,7 @@ class Checkpoint {
   std::vector<DirectoryEntry> side_files_;
   std::vector<Shard> shards_;
   std::vector<TensorEntry> tensors_;
-  std::unordered_map<std::string_view, uint32_t>
-      by_name_;  // views into tensors_, which no longer grows
+  NameTable by_name_;  // positions in tensors_
   std::optional<ShardIndex> index_;
   std::optional<QuantDescription> description_;
   std::optional<Json> config_;

@@ -18,6 +18,8 @@ constexpr std::array<std::string_view, 14> kGlobalKeys = {
     "kv_cache_type", "kv_quant_type",      "fa_quant_type", "reduce_quant_type", "is_rot_used",
     "is_nzcasted",   "indexer_quant_type", "quantize",      "AtlasGMMPermute"};
 
+std::string_view KeyOf(const QuantDescription::Entry& entry) { return entry.key; }
+
 }  // namespace
 
 bool IsGlobalKey(std::string_view key) {
@@ -38,7 +40,7 @@ Result<QuantDescription> QuantDescription::Parse(std::string_view json) {
     std::string_view key;
     SLIM_ASSIGN(const bool more, scanner.NextKey(key));
     if (!more) break;
-    if (description.by_key_.contains(std::string(key))) {
+    if (description.Find(key) != nullptr) {
       return scanner.Fail("DE-duplicate-key", "occurs twice in the description").WithTensor(key);
     }
     if (scanner.NextKind() == "string" && !IsGlobalKey(key)) {
@@ -55,30 +57,37 @@ Result<QuantDescription> QuantDescription::Parse(std::string_view json) {
   return description;
 }
 
+const QuantDescription::Entry* QuantDescription::Find(std::string_view key) const {
+  const uint32_t found = by_key_.Find(key, [&](uint32_t i) { return KeyOf(entries_[i]); });
+  return found == NameTable::kNone ? nullptr : &entries_[found];
+}
+
 const std::string* QuantDescription::Label(std::string_view tensor) const {
-  const auto found = by_key_.find(std::string(tensor));
-  if (found == by_key_.end() || !entries_[found->second].is_tensor) return nullptr;
-  return &entries_[found->second].label;
+  const Entry* entry = Find(tensor);
+  return entry == nullptr || !entry->is_tensor ? nullptr : &entry->label;
 }
 
 const Json* QuantDescription::Global(std::string_view key) const {
-  const auto found = by_key_.find(std::string(key));
-  if (found == by_key_.end() || entries_[found->second].is_tensor) return nullptr;
-  return &entries_[found->second].value;
+  const Entry* entry = Find(key);
+  return entry == nullptr || entry->is_tensor ? nullptr : &entry->value;
 }
 
 bool QuantDescription::GlobalsFirst() const {
   return !entries_.empty() && !entries_.front().is_tensor;
 }
 
+void QuantDescription::Add(Entry entry) {
+  const auto position = static_cast<uint32_t>(entries_.size());
+  entries_.push_back(std::move(entry));
+  by_key_.Insert(entries_.back().key, position, [&](uint32_t i) { return KeyOf(entries_[i]); });
+}
+
 void QuantDescription::AddTensor(std::string key, std::string label) {
-  by_key_.emplace(key, entries_.size());
-  entries_.push_back({std::move(key), std::move(label), Json(), true});
+  Add({std::move(key), std::move(label), Json(), true});
 }
 
 void QuantDescription::AddGlobal(std::string key, Json value) {
-  by_key_.emplace(key, entries_.size());
-  entries_.push_back({std::move(key), "", std::move(value), false});
+  Add({std::move(key), "", std::move(value), false});
 }
 
 std::string QuantDescription::Write(int indent) const {

@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/name_table.h"
 #include "base/result.h"
 #include "json/json.h"
 
@@ -43,8 +43,11 @@ class QuantDescription {
   std::string Write(int indent) const;
 
  private:
+  const Entry* Find(std::string_view key) const;
+  void Add(Entry entry);
+
   std::vector<Entry> entries_;
-  std::unordered_map<std::string, size_t> by_key_;
+  NameTable by_key_;
 };
 
 // The keys that describe the checkpoint and not a tensor (facts: formats.md 3.1): "version",

@@ -9,26 +9,25 @@ namespace slim {
 namespace {
 
 // What transformers, MindIE, vLLM and msModelSlim know by name (facts: formats.md 2.3).
-constexpr std::array<std::string_view, 18> kKnownNames = {
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-    "generation_config.json",
-    "configuration.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "video_preprocessor_config.json",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-    "tiktoken.model"};
-constexpr std::array<std::string_view, 6> kKnownStems = {"readme",  "license", "licence",
+constexpr std::array<std::string_view, 18> kKnownNames = {"tokenizer.json",
+                                                          "tokenizer.model",
+                                                          "tokenizer_config.json",
+                                                          "special_tokens_map.json",
+                                                          "added_tokens.json",
+                                                          "vocab.json",
+                                                          "vocab.txt",
+                                                          "merges.txt",
+                                                          "chat_template.jinja",
+                                                          "chat_template.json",
+                                                          "generation_config.json",
+                                                          "configuration.json",
+                                                          "preprocessor_config.json",
+                                                          "processor_config.json",
+                                                          "video_preprocessor_config.json",
+                                                          "sentencepiece.bpe.model",
+                                                          "spiece.model",
+                                                          "tiktoken.model"};
+constexpr std::array<std::string_view, 6> kKnownStems = {"readme", "license",    "licence",
                                                          "notice", "use_policy", "copying"};
 constexpr std::array<std::string_view, 9> kWeightEndings = {
     ".safetensors", ".index.json", ".bin", ".pt", ".pth", ".gguf", ".npy", ".onnx", ".ckpt"};
@@ -50,9 +49,8 @@ SideFileKind KindOfSideFile(std::string_view name) {
   if (name == kReceiptFileName) return SideFileKind::kReceipt;
   if (name.starts_with("quant_model_description") && name.ends_with(".json"))
     return SideFileKind::kWeights;
-  const bool weights =
-      std::any_of(kWeightEndings.begin(), kWeightEndings.end(),
-                  [&](std::string_view ending) { return name.ends_with(ending); });
+  const bool weights = std::any_of(kWeightEndings.begin(), kWeightEndings.end(),
+                                   [&](std::string_view ending) { return name.ends_with(ending); });
   if (weights) return SideFileKind::kWeights;
   if (IsKnown(name)) return SideFileKind::kKnown;
   return name.ends_with(".py") ? SideFileKind::kCode : SideFileKind::kUnknown;

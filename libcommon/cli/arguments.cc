@@ -163,7 +163,8 @@ class ArgumentParser {
     for (const Flag* flag : flags_) {
       if (!flag->hidden) names.emplace_back(flag->name);
     }
-    const std::string_view bare = spelling.substr(spelling.find_first_not_of('-'));
+    const std::string_view bare =
+        spelling.substr(std::min(spelling.find_first_not_of('-'), spelling.size()));
     const std::string nearest = bare.size() < 2 ? "" : NearestSpelling(bare, names);
     return UsageError(fmt::format("unknown option {}", Quote(spelling)),
                       nearest.empty() ? "" : fmt::format("did you mean '--{}'?", nearest));
@@ -186,7 +187,8 @@ class ArgumentParser {
     for (size_t i = 1; i < word.size(); ++i) {
       const Flag* flag = FindLetter(word[i]);
       // A word that does not even begin with a letter we know is rather a long name misspelled.
-      if (flag == nullptr) return Unknown(i == 1 ? std::string(1, '-') + std::string(name) : word);
+      if (flag == nullptr)
+        return Unknown(i == 1 && !name.empty() ? word.substr(0, name.size() + 1) : word);
       const std::string spelling = fmt::format("-{}", word[i]);
       const bool takes_value = flag->kind != FlagKind::kSwitch && flag->kind != FlagKind::kBoolean;
       if (!takes_value) {

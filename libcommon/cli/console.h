@@ -35,6 +35,8 @@ class Console : public Listener {
   void Fail(const Error& error);
   // Bytes or items done of `what`; one line that redraws itself, at most ten times a second.
   void Progress(std::string_view what, uint64_t done, uint64_t total) override;
+  // Takes the line of Progress() off the terminal.
+  void ClearProgress();
 
   // The text in a style, if that stream gets colours; else the text.
   std::string Paint(std::string_view text, Style style, Stream stream = Stream::kOut) const;
@@ -48,7 +50,6 @@ class Console : public Listener {
  private:
   bool Colored(Stream stream) const;
   void Say(std::string_view label, Style style, std::string_view text);
-  void ClearProgress();
 
   std::string tool_;
   std::string buffer_;

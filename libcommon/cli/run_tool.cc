@@ -96,7 +96,10 @@ int RunTool(const Tool& tool, int argc, char** argv, ToolFunction run, ToolSetup
   Status out = console.Flush();
   if (out.ok()) out = CloseStandardOutput();
   if (!result.ok()) {
-    if (result.error().code == ErrorCode::kCancelled) DieOfInterrupt();
+    if (result.error().code == ErrorCode::kCancelled) {
+      console.ClearProgress();
+      DieOfInterrupt();
+    }
     console.Fail(result.error());
     return static_cast<int>(result.error().code);
   }

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "base/text.h"
 #include "json/json.h"
 #include "json/scanner.h"
 
@@ -96,6 +97,25 @@ Result<std::string> RemoveMember(std::string_view document, std::string_view key
     return out;
   }
   return std::string(document);
+}
+
+Result<std::string> RenameMember(std::string_view document, std::string_view key,
+                                 std::string_view new_key) {
+  SLIM_ASSIGN(const ObjectSpans spans, FindMembers(document));
+  const MemberSpan* found = nullptr;
+  for (const MemberSpan& member : spans.members) {
+    if (member.key == key) found = &member;
+    if (member.key == new_key) {
+      return InputError("JSON-duplicate-key", "has both " + Quote(key) + " and " + Quote(new_key));
+    }
+  }
+  if (found == nullptr) return std::string(document);
+  const size_t open = document.find('"', found->before);
+  const size_t close = document.rfind('"', document.rfind(':', found->value_begin - 1));
+  std::string out(document.substr(0, open));
+  AppendJsonString(out, new_key);
+  out += document.substr(close + 1);
+  return out;
 }
 
 }  // namespace slim

@@ -19,4 +19,9 @@ Result<std::string> SetMember(std::string_view document, std::string_view key,
 // such key.
 Result<std::string> RemoveMember(std::string_view document, std::string_view key);
 
+// Gives a member of the top-level object another key, in place; the document itself when there is
+// no such key. A key that exists already is an error (JSON-duplicate-key).
+Result<std::string> RenameMember(std::string_view document, std::string_view key,
+                                 std::string_view new_key);
+
 }  // namespace slim

@@ -48,8 +48,7 @@ void BlockScalar(const Int8Block& b) {
 
 #if defined(__x86_64__)
 
-// Every tile function writes kRows x kColumns sums and runs over whole vectors; the rest of k is
-// added by AddTail.
+// What a tile of kRows x kColumns sums left of k behind its whole vectors.
 template <uint64_t kRows, uint64_t kColumns>
 void AddTail(const Int8Block& b, uint64_t i, uint64_t j, uint64_t from) {
   for (uint64_t r = 0; r < kRows; ++r) {

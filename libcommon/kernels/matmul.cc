@@ -38,10 +38,11 @@ struct FromBf16 {
 struct FromF16 {
   using Element = uint16_t;
   static HWY_INLINE V Load(const std::byte* row, uint64_t i) {
-    const auto bits = hn::LoadU(U16(), reinterpret_cast<const uint16_t*>(row) + i);
 #if HWY_NATIVE_FMA  // and with it a conversion in hardware, which differs in the bits of NaN only
-    return hn::PromoteTo(F(), hn::BitCast(hn::Rebind<hwy::float16_t, F>(), bits));
+    const hn::Rebind<hwy::float16_t, F> f16;
+    return hn::PromoteTo(F(), hn::LoadU(f16, reinterpret_cast<const hwy::float16_t*>(row) + i));
 #else
+    const auto bits = hn::LoadU(U16(), reinterpret_cast<const uint16_t*>(row) + i);
     return F16BitsToFloat(hn::PromoteTo(U(), bits));
 #endif
   }

@@ -68,6 +68,15 @@ bool IsEmptyDirectory(const std::string& path) {
   return entries.ok() && entries->empty();
 }
 
+// False when the directory was renamed or removed since it was opened: its writer finished
+// meanwhile.
+bool IsSameDirectory(int fd, const std::string& path) {
+  struct stat opened = {};
+  struct stat named = {};
+  return System().fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
 Error ExistsError(const std::string& path) {
   return SystemError(path, "already exists", 0).WithHint("--force replaces it");
 }
@@ -123,8 +132,13 @@ Result<OutputDirectory> OutputDirectory::Create(const std::string& target,
   if (stale && errno != EEXIST) return SystemError(partial, "cannot create", errno);
   directory.lock_fd_ =
       System().open(partial.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
-  if (directory.lock_fd_ < 0) return SystemError(partial, "cannot open", errno);
-  if (::flock(directory.lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (directory.lock_fd_ < 0) {
+    const int saved = errno;
+    if (!stale) System().rmdir(partial.c_str());
+    return SystemError(partial, "cannot open", saved);
+  }
+  if (::flock(directory.lock_fd_, LOCK_EX | LOCK_NB) != 0 ||
+      !IsSameDirectory(directory.lock_fd_, partial)) {
     return SystemError(name, "another slim process is writing this output", 0);
   }
   directory.partial_ = partial;  // from here on ours to remove
@@ -226,9 +240,14 @@ Status OutputDirectory::Commit() {
   return {};
 }
 
+Status CheckFileAbsent(const std::string& path, const OutputOptions& options) {
+  if (!options.force && KindOf(path) != FileKind::kMissing) return ExistsError(path);
+  return {};
+}
+
 Status WriteFileAtomically(const std::string& path, std::string_view content,
                            const OutputOptions& options) {
-  if (!options.force && KindOf(path) != FileKind::kMissing) return ExistsError(path);
+  SLIM_TRY(CheckFileAbsent(path, options));
   const std::string partial =
       JoinPath(DirectoryName(path), fmt::format(".{}.slim-partial", BaseName(path)));
   const int fd =

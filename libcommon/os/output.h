@@ -80,6 +80,9 @@ class OutputDirectory {
   bool replace_ = false;  // the target exists and is to be replaced
 };
 
+// The refusal of WriteFileAtomically for an existing file, to be had before long work.
+Status CheckFileAbsent(const std::string& path, const OutputOptions& options);
+
 // A single file, written whole: temporary name beside it, flush, rename. Refuses an existing file
 // unless `force`.
 Status WriteFileAtomically(const std::string& path, std::string_view content,

@@ -55,7 +55,8 @@ struct Expr {
   CallArguments arguments;
 };
 
-// What `set`, `for` and `with` assign to: a name, an attribute of a namespace (attribute not empty), or a tuple.
+// What `set`, `for` and `with` assign to: a name, an attribute of a namespace (attribute not
+// empty), or a tuple.
 struct Target {
   std::string name;
   std::string attribute;
@@ -80,7 +81,7 @@ enum class StmtKind : uint8_t {
   kCallBlock,    // expressions[0] is the call; parameters, body
   kFilterBlock,  // body through expressions[0]
   kWith,         // targets[i] = expressions[i]; body
-  kScope,        // body in a scope of its own: {% generation %}
+  kGeneration,   // body, as a macro that is called at once
   kBreak,
   kContinue
 };

@@ -98,7 +98,8 @@ class Unescaper {
       value = value * 16 + static_cast<uint32_t>(digit);
     }
     if (value > 0x10FFFF) return SyntaxError("an escape names no Unicode character");
-    if (value >= 0xD800 && value <= 0xDFFF) return Unsupported("an escaped surrogate is not supported");
+    if (value >= 0xD800 && value <= 0xDFFF)
+      return Unsupported("an escaped surrogate is not supported");
     AppendUtf8(out_, value);
     return {};
   }
@@ -112,8 +113,8 @@ class Unescaper {
     return {};
   }
 
-  // Jinja turns the character into its own escape before it reads escapes: the backslash in front stays and the escape
-  // becomes plain text.
+  // Jinja turns the character into its own escape before it reads escapes: the backslash in front
+  // stays and the escape becomes plain text.
   void SpellOut() {
     const auto point = static_cast<uint32_t>(NextCodePoint(body_, at_));
     out_ += point < 0x100     ? fmt::format("x{:02x}", point)
@@ -155,8 +156,10 @@ class Lexer {
   }
 
   size_t FindTag(size_t from) const {
-    for (size_t at = source_.find('{', from); at != std::string::npos; at = source_.find('{', at + 1)) {
-      if (at + 1 < source_.size() && std::string_view("{%#").find(source_[at + 1]) != std::string_view::npos) {
+    for (size_t at = source_.find('{', from); at != std::string::npos;
+         at = source_.find('{', at + 1)) {
+      if (at + 1 < source_.size() &&
+          std::string_view("{%#").find(source_[at + 1]) != std::string_view::npos) {
         return at;
       }
     }
@@ -166,7 +169,9 @@ class Lexer {
   Status Tag(size_t tag) {
     const char type = source_[tag + 1];
     size_t next = tag + 2;
-    const char sign = next < source_.size() && (source_[next] == '-' || source_[next] == '+') ? source_[next] : '\0';
+    const char sign = next < source_.size() && (source_[next] == '-' || source_[next] == '+')
+                          ? source_[next]
+                          : '\0';
     if (sign != '\0') ++next;
     DataBefore(tag, sign, type == '{');
     Advance(next);
@@ -218,8 +223,9 @@ class Lexer {
     return std::string_view(source_).substr(at).starts_with(text);
   }
 
-  // Where the text after a closing delimiter at `at` begins, or 0 when there is none. "-" before it takes the white
-  // space behind; otherwise a block or comment takes one newline (trim_blocks) unless "+" is before it.
+  // Where the text after a closing delimiter at `at` begins, or 0 when there is none. "-" before it
+  // takes the white space behind; otherwise a block or comment takes one newline (trim_blocks)
+  // unless "+" is before it.
   size_t Close(size_t at, std::string_view delimiter, bool trims) const {
     const bool plus = trims && StartsWith(at, "+");
     const bool minus = StartsWith(at, "-");
@@ -250,7 +256,8 @@ class Lexer {
   }
 
   Status Raw() {
-    for (size_t tag = source_.find("{%", at_); tag != std::string::npos; tag = source_.find("{%", tag + 1)) {
+    for (size_t tag = source_.find("{%", at_); tag != std::string::npos;
+         tag = source_.find("{%", tag + 1)) {
       size_t at = tag + 2;
       const char sign = StartsWith(at, "-") || StartsWith(at, "+") ? source_[at] : '\0';
       at = SkipSpace(sign != '\0' ? at + 1 : at);
@@ -283,7 +290,8 @@ class Lexer {
         Advance(next);
         continue;
       }
-      if (at_ >= source_.size()) return SyntaxError(fmt::format("the tag opened on line {} has no end", opened));
+      if (at_ >= source_.size())
+        return SyntaxError(fmt::format("the tag opened on line {} has no end", opened));
       SLIM_TRY(One());
     }
   }
@@ -299,7 +307,8 @@ class Lexer {
 
   Status Name() {
     size_t end = at_;
-    for (size_t at = at_; at < source_.size() && IsIdentifierPart(NextCodePoint(source_, at));) end = at;
+    for (size_t at = at_; at < source_.size() && IsIdentifierPart(NextCodePoint(source_, at));)
+      end = at;
     Take(TokenKind::kName, end);
     return {};
   }
@@ -333,7 +342,8 @@ class Lexer {
     if (!after_dot) {
       if (StartsWith(end, ".") && digit_at(end + 1)) end = Digits(end + 1, decimal);
       if (StartsWith(end, "e") || StartsWith(end, "E")) {
-        const size_t sign = StartsWith(end + 1, "+") || StartsWith(end + 1, "-") ? end + 2 : end + 1;
+        const size_t sign =
+            StartsWith(end + 1, "+") || StartsWith(end + 1, "-") ? end + 2 : end + 1;
         if (digit_at(sign)) end = Digits(sign, decimal);
       }
       if (end != whole) {
@@ -356,7 +366,8 @@ class Lexer {
       return end == begin ? 0 : end;
     };
     size_t end = 0;
-    for (const auto& [low, high, base] : {std::tuple{"0x", "0X", 16}, {"0o", "0O", 8}, {"0b", "0B", 2}}) {
+    for (const auto& [low, high, base] :
+         {std::tuple{"0x", "0X", 16}, {"0o", "0O", 8}, {"0b", "0B", 2}}) {
       end = std::max({end, base_digits(low, base), base_digits(high, base)});
     }
     if (end == 0) end = Digits(at_, [](char c) { return c == '0'; });
@@ -394,10 +405,12 @@ class Lexer {
   Status Balance(char c) {
     constexpr std::string_view kOpen = "([{";
     constexpr std::string_view kClose = ")]}";
-    if (const size_t open = kOpen.find(c); open != std::string_view::npos) brackets_ += kClose[open];
+    if (const size_t open = kOpen.find(c); open != std::string_view::npos)
+      brackets_ += kClose[open];
     if (kClose.find(c) == std::string_view::npos) return {};
     if (brackets_.empty()) return SyntaxError(fmt::format("unexpected '{}'", c));
-    if (brackets_.back() != c) return SyntaxError(fmt::format("unexpected '{}', expected '{}'", c, brackets_.back()));
+    if (brackets_.back() != c)
+      return SyntaxError(fmt::format("unexpected '{}', expected '{}'", c, brackets_.back()));
     brackets_.pop_back();
     return {};
   }
@@ -412,6 +425,8 @@ class Lexer {
 
 }  // namespace
 
-Result<std::vector<Token>> Tokenize(std::string_view source) { return Lexer(NormalizeNewlines(source)).Run(); }
+Result<std::vector<Token>> Tokenize(std::string_view source) {
+  return Lexer(NormalizeNewlines(source)).Run();
+}
 
 }  // namespace slim::tmpl

@@ -1,5 +1,5 @@
-// Cuts the text of a template into tokens, with Jinja's white space rules as transformers sets them: trim_blocks,
-// lstrip_blocks, one trailing newline dropped, CR and CRLF read as LF.
+// Cuts the text of a template into tokens, with Jinja's white space rules as transformers sets
+// them: trim_blocks, lstrip_blocks, one trailing newline dropped, CR and CRLF read as LF.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ enum class TokenKind : uint8_t {
 struct Token {
   TokenKind kind = TokenKind::kEnd;
   int line = 1;
-  std::string text;  // data, a name, the characters of a string after escapes, the spelling of a number or operator
+  std::string text;  // data, a name, the characters of a string after escapes, the spelling of a
+                     // number or operator
 
   bool IsName(std::string_view name) const { return kind == TokenKind::kName && text == name; }
   bool IsOperator(std::string_view name) const {

@@ -1,5 +1,5 @@
-// Tokens to the tree of a template, by Jinja's grammar and precedence. Nesting is bounded here so that neither the
-// parser nor the evaluator nor a destructor can run out of stack.
+// Tokens to the tree of a template, by Jinja's grammar and precedence. Nesting is bounded here so
+// that neither the parser nor the evaluator nor a destructor can run out of stack.
 #pragma once
 
 #include <string_view>
@@ -10,7 +10,7 @@
 namespace slim::tmpl {
 
 // Levels of brackets and blocks inside each other, and of operators in one expression.
-inline constexpr int kMaxNesting = 100;
+inline constexpr int kMaxNesting = 200;
 inline constexpr int kMaxHeight = 500;
 
 // Errors: TPL-syntax, TPL-unsupported, TPL-limit, with the line.

@@ -217,7 +217,7 @@ std::vector<std::string_view> SplitAtSpace(std::string_view text, int64_t max_sp
     text = Strip(text, Side::kLeft);
     if (text.empty()) return parts;
     if (max_splits >= 0 && static_cast<int64_t>(parts.size()) >= max_splits) {
-      parts.push_back(Strip(text, Side::kRight));
+      parts.push_back(text);
       return parts;
     }
     size_t end = 0;
@@ -232,7 +232,7 @@ std::vector<std::string_view> SplitAtSpaceFromRight(std::string_view text, int64
   if (max_splits < 0 || words.size() <= static_cast<size_t>(max_splits)) return words;
   const auto kept = words.end() - max_splits;
   const std::string_view last_of_head = *(kept - 1);
-  const char* begin = Strip(text, Side::kLeft).data();
+  const char* begin = text.data();
   const std::string_view head(
       begin, static_cast<size_t>(last_of_head.data() + last_of_head.size() - begin));
   std::vector<std::string_view> parts = {head};
@@ -394,7 +394,8 @@ std::string ReprFloat(double value) {
 
 namespace {
 
-// Digits with single underscores between them, underscores dropped; nothing when they stand elsewhere.
+// Digits with single underscores between them, underscores dropped; nothing when they stand
+// elsewhere.
 std::optional<std::string> WithoutUnderscores(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {

@@ -1,5 +1,6 @@
-// Text as Python sees it, held as UTF-8: code points, white space, case, splitting, literals. Input is valid UTF-8.
-// Case follows the one-to-one mappings of Unicode and "ß".upper(); other mappings to several characters are left out.
+// Text as Python sees it, held as UTF-8: code points, white space, case, splitting, literals. Input
+// is valid UTF-8. Case follows the one-to-one mappings of Unicode and "ß".upper(); other mappings
+// to several characters are left out.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,8 @@ std::vector<std::string_view> SplitText(std::string_view text,
 std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends);
 std::string ReplaceText(std::string_view text, std::string_view from, std::string_view to,
                         int64_t max_count);
-// How often `part` occurs without overlap; once more than the characters there are when it is empty.
+// How often `part` occurs without overlap; once more than the characters there are when it is
+// empty.
 uint64_t CountText(std::string_view text, std::string_view part);
 
 std::string EscapeHtml(std::string_view text);
@@ -59,8 +61,8 @@ std::string EscapeHtml(std::string_view text);
 std::string ReprText(std::string_view text);
 std::string ReprFloat(double value);
 
-// int(text, base) and float(text) of Python; nothing where Python raises ValueError. An integer out of 64 bits is an
-// error.
+// int(text, base) and float(text) of Python; nothing where Python raises ValueError. An integer out
+// of 64 bits is an error.
 Result<std::optional<int64_t>> ParseInteger(std::string_view text, int64_t base);
 std::optional<double> ParseFloat(std::string_view text);
 

@@ -19,11 +19,14 @@ Status Budget::Steps(uint64_t count) {
 }
 
 Status Budget::Text(uint64_t bytes) {
-  if (bytes > max_bytes_) {
-    return InputError("TPL-limit",
-                      fmt::format("the template makes text of more than {} bytes", max_bytes_));
-  }
-  return Steps(bytes / 32);
+  SLIM_TRY(Fits(bytes));
+  return Steps(1 + bytes / 64);
+}
+
+Status Budget::Fits(uint64_t bytes) const {
+  if (bytes <= max_bytes_) return {};
+  return InputError("TPL-limit",
+                    fmt::format("the template makes text of more than {} bytes", max_bytes_));
 }
 
 Status Budget::Depth(int depth) const {
@@ -114,10 +117,14 @@ RangeObject& Value::range() const { return static_cast<RangeObject&>(*object_); 
 ViewObject& Value::view() const { return static_cast<ViewObject&>(*object_); }
 IteratorObject& Value::iterator() const { return static_cast<IteratorObject&>(*object_); }
 NamespaceObject& Value::name_space() const { return static_cast<NamespaceObject&>(*object_); }
+LoopObject& Value::loop() const { return static_cast<LoopObject&>(*object_); }
 CallableObject& Value::callable() const { return static_cast<CallableObject&>(*object_); }
 
 Value Value::Of(std::shared_ptr<NamespaceObject> object) {
   return {Kind::kNamespace, std::move(object)};
+}
+Value Value::Of(std::shared_ptr<LoopObject> object, int depth) {
+  return {Kind::kLoop, std::move(object), depth};
 }
 Value Value::Of(std::shared_ptr<CallableObject> object, int depth) {
   return {Kind::kCallable, std::move(object), depth};

@@ -1,10 +1,13 @@
-// Values of a template and the budget that bounds them. A value is what Python would hold: None, bool, a 64-bit integer, a
-// float, text (UTF-8, counted in code points), list, tuple, dict, range, a view of a dict, an iterator that is used up by
-// reading, a namespace, a loop, something to call, or Jinja's undefined. Everything but namespaces, loops and iterators
-// is immutable, and a container knows how deep it nests, so that no walk over a value can run out of stack.
+// Values of a template and the budget that bounds them. A value is what Python would hold: None,
+// bool, a 64-bit integer, a float, text (UTF-8, counted in code points), list, tuple, dict, range,
+// a view of a dict, an iterator that is used up by reading, a namespace, a loop, something to call,
+// or Jinja's undefined. Everything but namespaces, loops and iterators is immutable, and a
+// container knows how deep it nests, so that no walk over a value can run out of stack.
 #pragma once
 
 #include <cstdint>
+#include <ctime>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,10 +21,14 @@
 namespace slim::tmpl {
 
 // Errors of a template. The evaluator adds the line.
-inline Error SyntaxError(std::string message) { return InputError("TPL-syntax", std::move(message)); }
+inline Error SyntaxError(std::string message) {
+  return InputError("TPL-syntax", std::move(message));
+}
 inline Error TypeError(std::string message) { return InputError("TPL-type", std::move(message)); }
 inline Error ValueError(std::string message) { return InputError("TPL-value", std::move(message)); }
-inline Error Overflow(std::string message) { return InputError("TPL-overflow", std::move(message)); }
+inline Error Overflow(std::string message) {
+  return InputError("TPL-overflow", std::move(message));
+}
 inline Error UndefinedError(std::string message) {
   return InputError("TPL-undefined", std::move(message));
 }
@@ -36,8 +43,11 @@ class Budget {
       : steps_left_(max_steps), max_bytes_(max_bytes), max_depth_(max_depth) {}
 
   Status Steps(uint64_t count);
-  // Text of `bytes` is about to be made: it must fit the output limit and costs a step every 32 bytes.
+  // Text of `bytes` is about to be made: it must fit the output limit and costs a step every 32
+  // bytes.
   Status Text(uint64_t bytes);
+  // The limit alone, for text that grows piece by piece.
+  Status Fits(uint64_t bytes) const;
   Status Depth(int depth) const;
   int max_depth() const { return max_depth_; }
 
@@ -119,7 +129,7 @@ class Value {
   double real() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(number_); }
   // The text of a string; why an undefined value is undefined.
   const std::string& text() const;
-  const Values& items() const;    // list, tuple
+  const Values& items() const;     // list, tuple
   const Entries& entries() const;  // dict
   RangeObject& range() const;
   ViewObject& view() const;
@@ -170,7 +180,8 @@ struct IteratorObject final : Object {
   Values items;
   size_t next = 0;
 };
-// Mutable; the evaluator empties every namespace at the end, since namespaces may refer to each other.
+// Mutable; the evaluator empties every namespace at the end, since namespaces may refer to each
+// other.
 struct NamespaceObject final : Object {
   std::vector<std::pair<std::string, Value>> members;
   const Value* Find(std::string_view name) const;
@@ -181,10 +192,22 @@ struct Arguments {
   Values positional;
   std::vector<std::pair<std::string, Value>> keyword;
 };
-// A function of the environment or a method and its receiver. Macros derive from it (template_eval.h).
+struct Runtime;
+// A function of the environment, a method with its receiver, or a macro.
 struct CallableObject : Object {
   std::string name;
-  std::optional<Value> receiver;
+  virtual Result<Value> Call(Runtime& runtime, const Arguments& arguments) = 0;
+  virtual std::optional<std::string> Repr() const { return std::nullopt; }
+};
+// The `loop` variable. An unknown attribute is undefined.
+struct LoopObject : Object {
+  virtual Result<Value> Attribute(std::string_view name) = 0;
+  virtual Result<std::string> Repr() = 0;
+};
+// What code outside the evaluator needs of a rendering.
+struct Runtime {
+  Budget& budget;
+  std::function<std::tm()> clock;
 };
 
 // The Python name of the type, for messages: 'str', 'list', …
@@ -193,7 +216,8 @@ std::string_view TypeName(const Value& value);
 // A value for JSON; TPL-overflow for an integer above 64 bits.
 Result<Value> FromJson(const Json& json);
 
-// Binds arguments to parameter names. A name after '*' may be given by keyword only, one before '/' by position only.
+// Binds arguments to parameter names. A name after '*' may be given by keyword only, one before '/'
+// by position only.
 class BoundArguments {
  public:
   static Result<BoundArguments> Bind(std::string_view what, const Arguments& arguments,

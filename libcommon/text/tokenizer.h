@@ -1,8 +1,8 @@
-// Text to token ids and back, as Hugging Face `tokenizers` and transformers do it for a checkpoint's
-// tokenizer.json. Owns the whole pipeline: added tokens, normalizer, pre-tokenizer, BPE,
-// post-processor, decoder. Refuses by name what it does not do: the models WordPiece, Unigram and
-// WordLevel, BPE dropout, the normalizer Precompiled. Files are never opened here. Chat templates
-// are another module.
+// Text to token ids and back, as Hugging Face `tokenizers` and transformers do it for a
+// checkpoint's tokenizer.json. Owns the whole pipeline: added tokens, normalizer, pre-tokenizer,
+// BPE, post-processor, decoder. Refuses by name what it does not do: the models WordPiece, Unigram
+// and WordLevel, BPE dropout, the normalizer Precompiled. Files are never opened here. Chat
+// templates are another module.
 //
 // Source of every behaviour: the tokenizers library 0.23 and transformers 5; tests record what they
 // return.
@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -34,9 +35,9 @@ class Tokenizer {
                                     std::string_view tokenizer_config);
 
   // Token ids of `text`. `add_special_tokens` applies the post-processor (e.g. puts <s> in front).
-  // Names of added tokens inside `text` become their ids, as in transformers. Errors: TOK-utf8 when
-  // `text` is not UTF-8, TOK-no-token when a character has no token and there is no unk_token to
-  // stand for it... see Decode for the way back.
+  // Names of added tokens inside `text` become their ids; characters without a token vanish when
+  // the model has neither byte_fallback nor unk_token; both as in transformers. Errors: TOK-utf8
+  // when `text` is not UTF-8, TOK-too-long above 256 MiB, TOK-unk, TOK-regex-limit, TOK-growth.
   Result<std::vector<int32_t>> Encode(std::string_view text, bool add_special_tokens) const;
 
   // Text of `ids`; bytes that form no UTF-8 become U+FFFD. Error: TOK-id when an id names no token.
@@ -69,9 +70,11 @@ class StreamDecoder {
   Result<std::string> Finish();
 
  private:
+  Status MoveWindow();
+
   std::shared_ptr<const TokenizerImpl> impl_;
   bool skip_special_tokens_;
-  std::vector<int32_t> ids_;  // ids whose text is not yet settled, with their left context
+  std::vector<int32_t> ids_;  // ids whose text is not settled, with their left context
   size_t emitted_ = 0;        // bytes of Decode(ids_) already returned
 };
 

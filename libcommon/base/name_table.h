@@ -1,0 +1,82 @@
+// Finding one of many names by hashing: 90 000 tensor names are looked up several times by the
+// tools. Holds positions only; the names stay where their owner keeps them, who hands in how to
+// read one. Nothing is ever removed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace slim {
+
+class NameTable {
+ public:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  void Reserve(size_t names) {
+    size_t slots = 16;
+    while (slots < names * 2) slots *= 2;
+    if (slots > slots_.size()) Grow(slots);
+  }
+
+  // The position of `name`, or kNone. name_at(position) is a name inserted earlier.
+  template <class NameAt>
+  uint32_t Find(std::string_view name, const NameAt& name_at) const {
+    if (slots_.empty()) return kNone;
+    const Slot& slot = slots_[Probe(name, HashOf(name), name_at)];
+    return slot.position;
+  }
+
+  // Remembers `position` for `name` and returns it, or returns the position that the name has.
+  template <class NameAt>
+  uint32_t Insert(std::string_view name, uint32_t position, const NameAt& name_at) {
+    if (slots_.size() < (used_ + 1) * 2) Reserve((used_ + 8) * 2);
+    const uint32_t hash = HashOf(name);
+    Slot& slot = slots_[Probe(name, hash, name_at)];
+    if (slot.position == kNone) {
+      slot = {hash, position};
+      ++used_;
+    }
+    return slot.position;
+  }
+
+ private:
+  struct Slot {
+    uint32_t hash = 0;
+    uint32_t position = kNone;
+  };
+
+  static uint32_t HashOf(std::string_view name) {
+    const size_t hash = std::hash<std::string_view>()(name);
+    return static_cast<uint32_t>(hash ^ (hash >> 32));
+  }
+
+  template <class NameAt>
+  size_t Probe(std::string_view name, uint32_t hash, const NameAt& name_at) const {
+    const size_t mask = slots_.size() - 1;
+    size_t i = hash & mask;
+    while (slots_[i].position != kNone &&
+           (slots_[i].hash != hash || std::string_view(name_at(slots_[i].position)) != name)) {
+      i = (i + 1) & mask;
+    }
+    return i;
+  }
+
+  void Grow(size_t slots) {
+    std::vector<Slot> old(slots);
+    old.swap(slots_);
+    const size_t mask = slots_.size() - 1;
+    for (const Slot& slot : old) {
+      if (slot.position == kNone) continue;
+      size_t i = slot.hash & mask;
+      while (slots_[i].position != kNone) i = (i + 1) & mask;
+      slots_[i] = slot;
+    }
+  }
+
+  std::vector<Slot> slots_;
+  size_t used_ = 0;
+};
+
+}  // namespace slim

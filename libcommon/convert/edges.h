@@ -1,0 +1,43 @@
+// The conversions there are, as tables: which dialect leads to which, with what loss, and which
+// quantization types take an edge. What slim-convert --list prints is what the planner obeys.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/dialects/dialect.h"
+#include "linear/scheme.h"
+
+namespace slim {
+
+// What happens to the numbers. Exact: back and forth gives the same bytes. Near: values are rounded
+// to another dtype; the codes stay. Requantized: codes are computed anew.
+enum class LossClass : uint8_t { kExact, kNear, kRequantized };
+std::string_view LossClassName(LossClass loss);  // "exact"
+
+struct Edge {
+  Dialect from;
+  Dialect to;
+  LossClass loss;         // unless --dtype rounds
+  std::string_view what;  // what changes and what does not pass, one line
+};
+
+// One cell for each pair, by `from`, then `to`, in the order of Dialects().
+std::span<const Edge> Edges();
+const Edge& EdgeOf(Dialect from, Dialect to);
+
+std::string_view DialectName(Dialect dialect);  // "ascendv1-v0"
+std::string_view DialectSummary(Dialect dialect);
+std::vector<Dialect> AllDialects();
+
+// Whether a layer of this type has the same tensors and label in both dialects.
+bool SchemeTravels(Scheme scheme, Dialect from, Dialect to);
+// Labels that take the edge, in the order of the scheme table.
+std::vector<std::string> SchemesOf(Dialect from, Dialect to);
+// Whether a tensor of this role belongs to a layer of a type that SchemeTravels() knows.
+bool SchemeHasRole(Scheme scheme, Role role);
+
+}  // namespace slim

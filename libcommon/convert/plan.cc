@@ -1,0 +1,445 @@
+#include "convert/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/text.h"
+#include "convert/dtype_change.h"
+#include "convert/source_tensors.h"
+#include "convert/tensor_loop.h"
+
+namespace slim {
+namespace {
+
+// In flight together where no tensor is larger: enough to keep every thread busy.
+constexpr uint64_t kDefaultBudget = 64ULL << 20;
+// What a run needs besides tensors: code, headers, descriptions, thread stacks.
+constexpr uint64_t kOverhead = 64ULL << 20;
+
+constexpr std::string_view kCopyMark = ".module";
+
+// "x.module.bias" -> "x.bias"; empty for any other name.
+std::string OriginalOfCopy(std::string_view name) {
+  const TensorNameParts parts = SplitTensorName(name);
+  if (!parts.module.ends_with(kCopyMark)) return "";
+  if (parts.suffix != "weight" && parts.suffix != "bias") return "";
+  return fmt::format("{}.{}", parts.module.substr(0, parts.module.size() - kCopyMark.size()),
+                     parts.suffix);
+}
+
+bool IsModelFloat(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+bool IsScaleOrOffset(std::string_view suffix) {
+  return suffix == "input_scale" || suffix == "input_offset" || suffix == "weight_scale" ||
+         suffix == "weight_offset";
+}
+
+class Planner {
+ public:
+  Planner(const Checkpoint& source, const ConvertOptions& options, ThreadPool& pool,
+          Listener& listener)
+      : source_(source), options_(options), pool_(pool), listener_(listener) {}
+
+  Result<ConvertPlan> Run();
+
+ private:
+  Status CheckSource();
+  Status PlanGlobals();
+  Status CheckLabels() const;
+  Status CheckLabel(const SourceTensor& tensor) const;
+  Status PlanTensors();
+  Status CheckCopy(const TensorEntry& copy, const TensorEntry& original) const;
+  void AddNormCopies();
+  bool IsNormWithBias(const SourceTensor& bias) const;
+  void PlanDTypes();
+  DType WantedDType(const TensorPlan& tensor) const;
+  Status MeasureLoss();
+  Status MeasureTensor(TensorPlan& tensor) const;
+  Status PlanMemory();
+  void PlanWriting();
+  void NoteOrder();
+  Status PlanConfig();
+  TensorPlan CopyOf(const SourceTensor& tensor) const;
+
+  const Checkpoint& source_;
+  const ConvertOptions& options_;
+  ThreadPool& pool_;
+  Listener& listener_;
+  std::vector<SourceTensor> tensors_;
+  std::vector<uint32_t> shard_numbers_;
+  DescriptionGlobals globals_;
+  ConvertPlan plan_;
+};
+
+Result<ConvertPlan> Planner::Run() {
+  plan_.input = source_.path();
+  plan_.from = source_.dialect();
+  plan_.to = options_.to;
+  plan_.loss = EdgeOf(plan_.from, plan_.to).loss;
+  SLIM_TRY(CheckSource());
+  SLIM_ASSIGN(tensors_, SourceTensors(source_));
+  SLIM_TRY(CheckLabels());
+  SLIM_ASSIGN(globals_, SourceGlobals(source_, tensors_, plan_.notes));
+  SLIM_TRY(PlanGlobals());
+  SLIM_TRY(PlanMemory());
+  SLIM_TRY(PlanTensors());
+  if (options_.dtype) {
+    PlanDTypes();
+    SLIM_TRY(MeasureLoss());
+  }
+  PlanWriting();
+  NoteOrder();
+  SLIM_TRY(PlanConfig());
+  plan_.side_files = ChooseSideFiles(source_, options_.keep_extra);
+  return std::move(plan_);
+}
+
+Status Planner::CheckSource() {
+  if (source_.is_single_file()) {
+    return InputError("CV-single-file", "is one file, a conversion needs the whole directory",
+                      "name the directory with config.json")
+        .WithPath(source_.path());
+  }
+  if (source_.config() == nullptr) {
+    return InputError("IN-missing", "no such file", "copy it from the float model")
+        .WithPath(JoinPath(source_.path(), "config.json"));
+  }
+  return {};
+}
+
+Status Planner::CheckLabels() const {
+  if (plan_.to == Dialect::kHf) {
+    std::vector<std::string> labels;
+    for (const SourceTensor& tensor : tensors_) {
+      const bool fresh = std::find(labels.begin(), labels.end(), tensor.label) == labels.end();
+      if (tensor.label != "FLOAT" && fresh) labels.push_back(tensor.label);
+    }
+    if (!labels.empty()) {
+      return InputError("CV-float-dialect",
+                        fmt::format("holds quantized layers ({}), hf is a float dialect",
+                                    Escape(Join(labels, ", "))))
+          .WithPath(source_.path());
+    }
+  }
+  for (const SourceTensor& tensor : tensors_) SLIM_TRY(CheckLabel(tensor));
+  return {};
+}
+
+Status Planner::CheckLabel(const SourceTensor& tensor) const {
+  const auto refuse = [&](std::string message) {
+    return InputError(
+               "CV-scheme", std::move(message),
+               fmt::format("from {} to {} this version converts {}", DialectName(plan_.from),
+                           DialectName(plan_.to), Join(SchemesOf(plan_.from, plan_.to), ", ")))
+        .WithTensor(tensor.entry->name)
+        .WithPath(source_.path());
+  };
+  const auto scheme = ParseSchemeLabel(tensor.label);
+  if (!scheme || !SchemeTravels(*scheme, plan_.from, plan_.to))
+    return refuse(fmt::format("has label {}", Quote(tensor.label)));
+  if (*scheme == Scheme::kFloat) return {};
+  const std::string_view suffix = SplitTensorName(tensor.entry->name).suffix;
+  const auto role = ParseRole(suffix);
+  if (role && SchemeHasRole(*scheme, *role)) return {};
+  return refuse(fmt::format("has label {}, whose layers have no {}", tensor.label, Quote(suffix)));
+}
+
+Status Planner::PlanGlobals() {
+  const auto refuse = [&](std::string_view key) {
+    return InputError("CV-globals",
+                      fmt::format("the description's '{}' is not empty: it describes rotations, "
+                                  "which this version does not convert from {} to {}",
+                                  key, DialectName(plan_.from), DialectName(plan_.to)))
+        .WithPath(JoinPath(source_.path(), source_.guess().description_file));
+  };
+  const auto filled = [](const std::optional<Json>& value) {
+    return value && !value->is_null() && !(value->is_object() && value->members().empty());
+  };
+  if (filled(globals_.optional)) return refuse("optional");
+  if (filled(globals_.metadata) && plan_.to != Dialect::kAscendV1) return refuse("metadata");
+  const Json* version =
+      source_.description() == nullptr ? nullptr : source_.description()->Global("version");
+  if (version != nullptr && !(version->is_string() && version->text() == "1.0.0")) {
+    plan_.notes.push_back(fmt::format("the description's version is {}, {} writes \"1.0.0\"",
+                                      Escape(DumpJson(*version)), DialectName(plan_.to)));
+  }
+  plan_.quant_type = globals_.model_quant_type;
+  return {};
+}
+
+Status Planner::PlanMemory() {
+  uint64_t largest = 0;
+  for (const TensorEntry& entry : source_.tensors()) largest = std::max(largest, entry.size);
+  plan_.budget = std::max(largest, kDefaultBudget);
+  if (options_.max_memory == 0) return {};
+  // A tensor and its converted form are in memory together.
+  const uint64_t needed = 2 * largest + kOverhead;
+  if (options_.max_memory < needed) {
+    return UsageError(fmt::format("--max-memory is {}, the largest tensor needs {}",
+                                  HumanSize(options_.max_memory), HumanSize(needed)));
+  }
+  plan_.budget = std::min(plan_.budget, std::max(largest, (options_.max_memory - kOverhead) / 2));
+  return {};
+}
+
+TensorPlan Planner::CopyOf(const SourceTensor& tensor) const {
+  TensorPlan copy;
+  copy.name = tensor.entry->name;
+  copy.source = tensor.entry->name;
+  copy.label = tensor.label;
+  copy.from = tensor.entry->dtype;
+  copy.to = tensor.entry->dtype;
+  copy.shape = tensor.entry->shape;
+  copy.shard = shard_numbers_[tensor.entry->shard];
+  return copy;
+}
+
+Status Planner::PlanTensors() {
+  shard_numbers_ = ShardNumbers(source_);
+  const bool drops = plan_.from == Dialect::kMindIE && plan_.to != Dialect::kMindIE;
+  for (const SourceTensor& tensor : tensors_) {
+    const std::string original = drops ? OriginalOfCopy(tensor.entry->name) : "";
+    const TensorEntry* twin = original.empty() ? nullptr : source_.Find(original);
+    if (twin == nullptr) {
+      plan_.tensors.push_back(CopyOf(tensor));
+      continue;
+    }
+    SLIM_TRY(CheckCopy(*tensor.entry, *twin));
+    TensorPlan dropped = CopyOf(tensor);
+    dropped.action = TensorAction::kDrop;
+    dropped.reason = fmt::format("equal to {}", original);
+    plan_.dropped.push_back(std::move(dropped));
+  }
+  if (plan_.to == Dialect::kMindIE && plan_.from != Dialect::kMindIE) AddNormCopies();
+  return {};
+}
+
+Status Planner::CheckCopy(const TensorEntry& copy, const TensorEntry& original) const {
+  bool equal = copy.dtype == original.dtype && copy.shape == original.shape;
+  if (equal) {
+    SLIM_ASSIGN(const Tensor a, source_.Read(copy));
+    SLIM_ASSIGN(const Tensor b, source_.Read(original));
+    equal = std::ranges::equal(a.data.bytes(), b.data.bytes());
+  }
+  if (equal) return {};
+  return InputError(
+             "NORM-copy-differs",
+             fmt::format("differs from {}, of which it should be a copy", Quote(original.name)),
+             "older writers kept the unsmoothed norm under the short name: find out which pair the "
+             "layers were quantized with, make both equal to it, and convert again")
+      .WithTensor(copy.name)
+      .WithPath(source_.path());
+}
+
+// MindIE finds smoothed norms by their .module pair, and drops a norm's bias silently where the
+// type is not W8A8 (facts: consumers.md 2.2). A LayerNorm's own bias is not meant: rms_norm_eps
+// tells.
+bool Planner::IsNormWithBias(const SourceTensor& bias) const {
+  const TensorNameParts parts = SplitTensorName(bias.entry->name);
+  if (parts.suffix != "bias" || bias.label != "FLOAT" || parts.module.ends_with(kCopyMark))
+    return false;
+  const TensorEntry* weight = source_.Find(fmt::format("{}.weight", parts.module));
+  return weight != nullptr && weight->shape.size() == 1 && weight->shape == bias.entry->shape &&
+         source_.Find(fmt::format("{}.module.weight", parts.module)) == nullptr;
+}
+
+void Planner::AddNormCopies() {
+  if (plan_.quant_type == "FLOAT" || source_.config()->Find("rms_norm_eps") == nullptr) return;
+  for (const SourceTensor& tensor : tensors_) {
+    if (!IsNormWithBias(tensor)) continue;
+    const std::string module(SplitTensorName(tensor.entry->name).module);
+    for (const std::string_view suffix : {"weight", "bias"}) {
+      const TensorEntry* original = source_.Find(fmt::format("{}.{}", module, suffix));
+      TensorPlan copy = CopyOf({original, plan_.quant_type});
+      copy.name = fmt::format("{}{}.{}", module, kCopyMark, suffix);
+      copy.action = TensorAction::kDuplicate;
+      copy.reason = fmt::format("MindIE reads this copy of {}", copy.source);
+      plan_.tensors.push_back(std::move(copy));
+    }
+  }
+}
+
+DType Planner::WantedDType(const TensorPlan& tensor) const {
+  const TensorNameParts parts = SplitTensorName(tensor.name);
+  const bool is_copy = !OriginalOfCopy(tensor.name).empty();
+  if (parts.suffix == "deq_scale" && tensor.label != "FLOAT")
+    return *options_.dtype == DType::kBF16 ? DType::kF32 : DType::kI64;
+  if (!IsModelFloat(tensor.from)) return tensor.from;
+  if (tensor.label == "FLOAT" || is_copy) {
+    // ascendv1 has the bias of a quantized layer in F32 whatever the model (facts: formats.md 4).
+    const std::string* label =
+        source_.description() == nullptr
+            ? nullptr
+            : source_.description()->Label(fmt::format("{}.weight", parts.module));
+    const bool quantized_bias = parts.suffix == "bias" && label != nullptr && *label != "FLOAT";
+    if (plan_.to == Dialect::kAscendV1 && quantized_bias && tensor.from == DType::kF32)
+      return tensor.from;
+    return *options_.dtype;
+  }
+  const bool sixteen = tensor.from != DType::kF32;
+  return IsScaleOrOffset(parts.suffix) && sixteen ? *options_.dtype : tensor.from;
+}
+
+void Planner::PlanDTypes() {
+  for (TensorPlan& tensor : plan_.tensors) {
+    tensor.to = WantedDType(tensor);
+    if (tensor.to == tensor.from) continue;
+    if (tensor.action == TensorAction::kCopy) tensor.action = TensorAction::kConvert;
+    const std::string change = fmt::format("{} to {}", tensor.FromName(), tensor.ToName());
+    tensor.reason = tensor.reason.empty() ? change : tensor.reason + ", " + change;
+  }
+}
+
+Status Planner::MeasureLoss() {
+  std::vector<TensorPlan*> changed;
+  std::vector<uint64_t> sizes;
+  for (TensorPlan& tensor : plan_.tensors) {
+    if (tensor.from == tensor.to) continue;
+    changed.push_back(&tensor);
+    sizes.push_back(source_.Find(tensor.source)->size);
+  }
+  const TensorLoop loop{pool_, listener_, plan_.budget, "measuring"};
+  SLIM_TRY(ForEachTensor(loop, sizes, [&](size_t i) { return MeasureTensor(*changed[i]); }));
+  for (const TensorPlan* tensor : changed) plan_.loss = std::max(plan_.loss, tensor->loss);
+  return {};
+}
+
+Status Planner::MeasureTensor(TensorPlan& tensor) const {
+  SLIM_ASSIGN(const Tensor data, source_.Read(*source_.Find(tensor.source)));
+  const auto at = [&](Error error) {
+    return std::move(error).WithTensor(tensor.source).WithPath(source_.path());
+  };
+  if (tensor.from == DType::kI64 || tensor.to == DType::kI64) {
+    Tensor scratch(tensor.to, tensor.shape);
+    auto status = ChangeDeqScale(data.view(), tensor.to, scratch.data.bytes());
+    return status.ok() ? Status() : Status(at(std::move(status).error()));
+  }
+  auto measured = ChangeDType(data.view(), tensor.to, {});
+  if (!measured.ok()) return at(std::move(measured).error());
+  if (measured->overflowed > 0) {
+    return at(InputError(
+        "CV-overflow",
+        fmt::format("{} values become infinite in {}", measured->overflowed, tensor.ToName()),
+        "keep the source's dtype, or take bf16"));
+  }
+  if (measured->to_zero > 0 && IsScaleOrOffset(SplitTensorName(tensor.name).suffix)) {
+    return at(
+        InputError("CV-underflow",
+                   fmt::format("{} scales become zero in {}", measured->to_zero, tensor.ToName()),
+                   "keep the source's dtype, or take bf16"));
+  }
+  tensor.worst_relative_error = measured->worst_relative_error;
+  tensor.to_zero = measured->to_zero;
+  tensor.loss = measured->exact() ? LossClass::kExact : LossClass::kNear;
+  return {};
+}
+
+void Planner::PlanWriting() {
+  WritePlan& write = plan_.write;
+  write.dialect = plan_.to;
+  write.globals = globals_;
+  write.part_size = options_.part_size;
+  write.keep_shards = options_.part_size == 0;
+  write.shard_count = static_cast<uint32_t>(std::max<size_t>(source_.shards().size(), 1));
+  const bool numbered = source_.shards().size() == 1 &&
+                        source_.shards().front().name.ends_with("-00001-of-00001.safetensors");
+  const bool parts_asked = options_.part_size > 0 && plan_.to != Dialect::kHf;
+  write.shard_names = parts_asked || (numbered && plan_.from != Dialect::kAscendV1);
+  if (numbered && plan_.to == Dialect::kAscendV1 && plan_.from != plan_.to) {
+    plan_.notes.push_back(
+        fmt::format("the source is one numbered part, as every small ascendv1 is: converting back "
+                    "to {} gives a single file without a number",
+                    DialectName(plan_.from)));
+  }
+  std::unordered_map<std::string, size_t> by_name;
+  for (size_t i = 0; i < plan_.tensors.size(); ++i) {
+    const TensorPlan& tensor = plan_.tensors[i];
+    by_name.emplace(tensor.name, i);
+    write.tensors.push_back({{tensor.name, tensor.to, tensor.shape}, tensor.label, tensor.shard});
+  }
+  OrderForDialect(plan_.to, write.tensors);
+  std::vector<TensorPlan> ordered;
+  for (const PlannedTensor& tensor : write.tensors)
+    ordered.push_back(std::move(plan_.tensors[by_name.at(tensor.spec.name)]));
+  plan_.tensors = std::move(ordered);
+
+  const std::vector<Shard>& shards = source_.shards();
+  if (!shards.empty()) write.metadata = shards.front().header.metadata;
+  const bool same = std::all_of(shards.begin(), shards.end(), [&](const Shard& shard) {
+    return shard.header.metadata == write.metadata;
+  });
+  if (!same) {
+    write.metadata.clear();
+    plan_.notes.emplace_back("__metadata__ of the weight files differs between them: left out");
+  }
+}
+
+// The order of description and index is a writer's habit: nothing but a round trip depends on it.
+void Planner::NoteOrder() {
+  if (source_.description() == nullptr) return;
+  std::vector<PlannedTensor> canonical;
+  for (const SourceTensor& tensor : tensors_)
+    canonical.push_back({{tensor.entry->name, tensor.entry->dtype, {}}, "", 0});
+  OrderForDialect(plan_.from, canonical);
+  const bool same = std::ranges::equal(
+      canonical, tensors_,
+      [](const PlannedTensor& a, const SourceTensor& b) { return a.spec.name == b.entry->name; });
+  if (!same) {
+    plan_.notes.push_back(
+        fmt::format("the source's description is not in the order of {}: converting back gives the "
+                    "same numbers in that order",
+                    DialectName(plan_.from)));
+  }
+}
+
+Status Planner::PlanConfig() {
+  auto edited = EditConfig(source_.config_text(), {plan_.from, plan_.to, ToLower(plan_.quant_type),
+                                                   globals_.group_size, options_.dtype});
+  if (!edited.ok())
+    return std::move(edited).error().WithPath(JoinPath(source_.path(), "config.json"));
+  plan_.config = std::move(*edited);
+  plan_.notes.insert(plan_.notes.end(), plan_.config.notes.begin(), plan_.config.notes.end());
+  return {};
+}
+
+}  // namespace
+
+std::string_view TensorActionName(TensorAction action) {
+  switch (action) {
+    case TensorAction::kCopy:
+      return "copied";
+    case TensorAction::kDuplicate:
+      return "duplicated";
+    case TensorAction::kConvert:
+      return "converted";
+    case TensorAction::kDrop:
+      return "dropped";
+  }
+  return "copied";
+}
+
+uint32_t ConvertPlan::Unchanged() const {
+  return static_cast<uint32_t>(
+      std::ranges::count(tensors, TensorAction::kCopy, &TensorPlan::action));
+}
+
+const TensorPlan* ConvertPlan::WorstTensor() const {
+  const TensorPlan* worst = nullptr;
+  for (const TensorPlan& tensor : tensors) {
+    if (tensor.loss == LossClass::kExact) continue;
+    if (worst == nullptr || tensor.worst_relative_error > worst->worst_relative_error)
+      worst = &tensor;
+  }
+  return worst;
+}
+
+Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOptions& options,
+                                   ThreadPool& pool, Listener& listener) {
+  return Planner(source, options, pool, listener).Run();
+}
+
+}  // namespace slim

@@ -1,0 +1,78 @@
+// What a conversion would do, tensor by tensor, decided before a byte is written: names, labels,
+// dtypes, shards, copies of norms, config.json, side files, and the loss class. Reads headers, and
+// tensor data only where values decide (copies that must be equal, --dtype). Writes nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/side_files.h"
+#include "convert/config_edit.h"
+#include "convert/edges.h"
+#include "parallel/thread_pool.h"
+
+namespace slim {
+
+struct ConvertOptions {
+  Dialect to = Dialect::kAscendV1;
+  std::optional<DType> dtype;  // kBF16 or kF16: float tensors, deq_scale and torch_dtype
+  bool allow_loss = false;
+  bool keep_extra = false;  // code and unknown side files, too
+  uint64_t part_size = 0;   // bytes; 0 keeps the source's sharding where the target allows it
+  uint64_t max_memory = 0;  // bytes; 0: what the largest tensor needs
+};
+
+enum class TensorAction : uint8_t { kCopy, kDuplicate, kConvert, kDrop };
+std::string_view TensorActionName(TensorAction action);  // "copied"
+
+struct TensorPlan {
+  std::string name;    // in the output; of a dropped tensor in the source
+  std::string source;  // where its data comes from
+  std::string label;
+  TensorAction action = TensorAction::kCopy;
+  DType from = DType::kF32;
+  DType to = DType::kF32;
+  Shape shape;
+  LossClass loss = LossClass::kExact;
+  double worst_relative_error = 0;
+  uint64_t to_zero = 0;  // values that rounding makes zero
+  uint32_t shard = 0;    // of the source, numbered by file name
+  std::string reason;    // empty for a plain copy
+
+  std::string_view FromName() const { return DTypeName(from); }
+  std::string_view ToName() const { return DTypeName(to); }
+  std::string ShapeName() const { return ShapeText(shape); }
+};
+
+struct ConvertPlan {
+  std::string input;
+  Dialect from = Dialect::kHf;
+  Dialect to = Dialect::kHf;
+  std::string quant_type;  // model_quant_type of the output
+  LossClass loss = LossClass::kExact;
+  std::vector<TensorPlan> tensors;  // in the order of the output's description
+  std::vector<TensorPlan> dropped;
+  WritePlan write;
+  EditedConfig config;
+  SideFileChoice side_files;
+  std::vector<std::string> notes;
+  uint64_t budget = 0;  // bytes of tensors in flight together
+
+  uint64_t bytes() const { return write.TotalBytes(); }
+  uint32_t Unchanged() const;             // tensors that are plain copies
+  const TensorPlan* WorstTensor() const;  // largest relative error; null when all is exact
+};
+
+// Errors: CV-… for what does not pass the edge, always with the tensor; NORM-copy-differs;
+// IN-missing without config.json; CK-missing-label and CK-missing-tensor where weights and
+// description disagree. A lossy plan is no error: Convert() asks for allow_loss.
+Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOptions& options,
+                                   ThreadPool& pool, Listener& listener);
+
+}  // namespace slim

@@ -1,0 +1,29 @@
+// The loop of every streaming conversion: work on tensors in parallel, with a bound on the bytes in
+// flight. Knows nothing of what the work is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "parallel/thread_pool.h"
+
+namespace slim {
+
+struct TensorLoop {
+  ThreadPool& pool;
+  Listener& listener;
+  uint64_t budget = 0;  // bytes in flight together; one tensor may be larger
+  std::string_view progress = {};
+};
+
+// work(i) for each size, in batches of neighbours that together fit the budget. Returns the error
+// of the lowest index; stops after the batch that failed, and between tensors when a signal
+// arrived.
+Status ForEachTensor(const TensorLoop& loop, std::span<const uint64_t> sizes,
+                     const std::function<Status(size_t)>& work);
+
+}  // namespace slim

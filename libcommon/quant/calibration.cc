@@ -1,0 +1,140 @@
+#include "quant/calibration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/reduce.h"
+#include "model/modules.h"
+#include "os/digest.h"
+#include "os/install.h"
+#include "os/interrupt.h"
+#include "run/embedding.h"
+#include "run/text_model.h"
+#include "text/calibration_file.h"
+
+namespace slim {
+namespace {
+
+constexpr std::string_view kShippedSet = "calibration/default.jsonl";
+
+Error NotFinite(std::string_view linear, size_t sample) {
+  return InputError(
+             "QU-activation-not-finite",
+             fmt::format("the input of this layer holds NaN or infinity in calibration sample {}",
+                         sample + 1),
+             "check the source checkpoint with slim-verify --deep, or leave the sample out")
+      .WithTensor(linear);
+}
+
+}  // namespace
+
+void ChannelRange::Update(const float* x, uint64_t t, uint64_t k) {
+  if (min.empty()) {
+    min.assign(x, x + k);
+    max.assign(x, x + k);
+  }
+  UpdateColumnMinMax(x, t, k, min.data(), max.data());
+}
+
+std::vector<float> ChannelRange::AbsMax() const {
+  std::vector<float> absmax(min.size());
+  for (size_t i = 0; i < absmax.size(); ++i)
+    absmax[i] = std::max(std::fabs(min[i]), std::fabs(max[i]));
+  return absmax;
+}
+
+Result<CalibrationTokens> LoadCalibration(const Checkpoint& checkpoint, const ModelConfig& config,
+                                          const std::string& path, Listener& listener) {
+  std::string file = path;
+  if (file.empty()) {
+    SLIM_ASSIGN(file, FindInstalledFile(kShippedSet));
+    listener.Note(
+        "no --calib given: calibrating with the set that ships with slim (default.jsonl)");
+  }
+  SLIM_ASSIGN(const std::string content, ReadWholeFile(file, 1ULL << 30));
+  SLIM_ASSIGN(const std::vector<CalibrationSample> texts, ParseCalibrationFile(content, file));
+  SLIM_ASSIGN(const TextModel text_model, TextModel::Load(checkpoint, config));
+  CalibrationTokens tokens;
+  tokens.name = BaseName(file);
+  tokens.digest = Xxh3(std::as_bytes(std::span(content)));
+  size_t cut = 0;
+  for (const CalibrationSample& text : texts) {
+    auto ids = text_model.tokenizer().Encode(text.text, true);
+    if (!ids.ok()) return std::move(ids).error().WithPath(fmt::format("{}:{}", file, text.line));
+    if (ids->empty()) continue;
+    if (ids->size() > config.max_position) {
+      ids->resize(config.max_position);
+      ++cut;
+    }
+    tokens.samples.push_back(std::move(*ids));
+  }
+  if (tokens.samples.empty())
+    return InputError("CALIB-empty", "no sample has any token").WithPath(file);
+  if (cut > 0) {
+    listener.Warning(fmt::format(
+        "{} of {} calibration samples are longer than the context of {} tokens and were cut", cut,
+        tokens.samples.size(), config.max_position));
+  }
+  return tokens;
+}
+
+Result<CalibrationPass> CalibrationPass::Start(const Checkpoint& checkpoint,
+                                               const ModelConfig& config,
+                                               const CalibrationTokens& tokens,
+                                               std::optional<float> norm_eps, ThreadPool& pool) {
+  CalibrationPass pass(checkpoint, config, pool);
+  pass.norm_eps_ = norm_eps;
+  size_t longest = 0;
+  for (const std::vector<int32_t>& sample : tokens.samples) {
+    longest = std::max(longest, sample.size());
+    std::vector<float> hidden(sample.size() * config.hidden_size);
+    SLIM_TRY(EmbedTokens(checkpoint, config, sample, hidden.data()));
+    pass.hidden_.push_back(std::move(hidden));
+  }
+  pass.rope_.Extend(longest);
+  return pass;
+}
+
+Result<ChannelRanges> CalibrationPass::NextBlock() {
+  SLIM_ASSIGN(const DecoderBlock block,
+              DecoderBlock::Load(*checkpoint_, *config_, layer_, Backend::kReference));
+  ChannelRanges ranges;
+  std::string broken;
+  BlockScratch scratch;
+  BlockOptions options;
+  options.norm_eps = norm_eps_;
+  options.scratch = &scratch;
+  options.tap = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {
+    if (broken.empty() && !AllFinite(x, t * k)) broken = name;
+    if (!broken.empty()) return;
+    auto range = ranges.find(name);
+    if (range == ranges.end()) range = ranges.emplace(std::string(name), ChannelRange()).first;
+    range->second.Update(x, t, k);
+  };
+  for (size_t sample = 0; sample < hidden_.size(); ++sample) {
+    SLIM_TRY(CheckInterrupt());
+    KvCacheLayer cache(*config_);
+    const uint64_t t = hidden_[sample].size() / config_->hidden_size;
+    block.Forward(hidden_[sample].data(), t, 0, rope_, cache, options, *pool_);
+    if (!broken.empty()) return NotFinite(broken, sample);
+    if (!AllFinite(hidden_[sample].data(), hidden_[sample].size()))
+      return NotFinite(BlockPrefix(layer_ + 1), sample);
+  }
+  ++layer_;
+  return ranges;
+}
+
+Result<ChannelRange> CalibrationPass::HeadInput() {
+  SLIM_ASSIGN(const Norm norm, Norm::Load(*checkpoint_, kFinalNormName, config_->hidden_size));
+  ChannelRange range;
+  for (std::vector<float>& hidden : hidden_) {
+    const uint64_t t = hidden.size() / config_->hidden_size;
+    norm.Apply(hidden.data(), t, config_->rms_norm_eps, hidden.data(), *pool_);
+    range.Update(hidden.data(), t, config_->hidden_size);
+  }
+  return range;
+}
+
+}  // namespace slim

@@ -1,0 +1,259 @@
+#include "quant/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/glob.h"
+#include "base/text.h"
+
+namespace slim {
+namespace {
+
+class Planner {
+ public:
+  Planner(const Checkpoint& source, const QuantOptions& options, Listener& listener)
+      : source_(source), options_(options), listener_(listener) {}
+
+  Result<QuantPlan> Plan() {
+    SLIM_TRY(CheckSource());
+    SLIM_TRY(ReadConfig());
+    modules_ = AllModules(plan_.config);
+    SLIM_TRY(CheckTensors());
+    SLIM_TRY(ChooseTypes());
+    ChooseSmoothing();
+    PlanTensors();
+    return std::move(plan_);
+  }
+
+ private:
+  Status CheckSource() {
+    if (source_.is_single_file()) {
+      return InputError("QU-single-file",
+                        "is one file, quantization needs the directory with config.json")
+          .WithPath(source_.path());
+    }
+    if (source_.dialect() != Dialect::kHf) {
+      return InputError(
+                 "QU-not-float",
+                 fmt::format("is already an {} checkpoint, slim-quant starts from a float one (hf)",
+                             source_.traits().name))
+          .WithPath(source_.path());
+    }
+    return {};
+  }
+
+  Status ReadConfig() {
+    const std::string path = JoinPath(source_.path(), "config.json");
+    if (source_.config() == nullptr) {
+      return InputError("CF-missing", "is missing", "copy it from the model's repository")
+          .WithPath(path);
+    }
+    auto config = ParseModelConfig(*source_.config());
+    if (!config.ok()) return std::move(config).error().WithPath(path);
+    plan_.config = std::move(*config);
+    const TensorEntry* embedding = source_.Find(fmt::format("{}.weight", kEmbeddingName));
+    const DType stored = embedding == nullptr ? DType::kBF16 : embedding->dtype;
+    plan_.model_dtype = plan_.config.dtype.value_or(stored);
+    if (embedding != nullptr && plan_.model_dtype != stored) {
+      listener_.Warning(
+          fmt::format("config.json says {}, the weights are {}: loaders will cast them",
+                      TorchDTypeName(plan_.model_dtype), DTypeName(stored)));
+    }
+    return {};
+  }
+
+  Status CheckTensor(const std::string& name, const Shape& shape) {
+    const TensorEntry* entry = source_.Find(name);
+    if (entry == nullptr) {
+      return InputError("CK-missing-tensor", "is not in the checkpoint, the architecture needs it")
+          .WithTensor(name)
+          .WithPath(source_.path());
+    }
+    expected_.insert(entry->name);
+    if (entry->shape != shape) {
+      return InputError("QU-shape", fmt::format("has shape {}, config.json gives {}",
+                                                ShapeText(entry->shape), ShapeText(shape)))
+          .WithTensor(name)
+          .WithPath(source_.path());
+    }
+    const bool floating =
+        entry->dtype == DType::kF32 || entry->dtype == DType::kF16 || entry->dtype == DType::kBF16;
+    if (!floating) {
+      return InputError("QU-dtype", fmt::format("has dtype {}, wanted F32, F16 or BF16",
+                                                DTypeName(entry->dtype)))
+          .WithTensor(name)
+          .WithPath(source_.path());
+    }
+    return {};
+  }
+
+  Status CheckTensors() {
+    for (const Module& module : modules_) {
+      if (module.name == kLmHeadName && plan_.config.tie_word_embeddings &&
+          source_.Find(fmt::format("{}.weight", kLmHeadName)) == nullptr) {
+        continue;
+      }
+      SLIM_TRY(CheckTensor(fmt::format("{}.weight", module.name), module.weight_shape));
+      if (module.has_bias)
+        SLIM_TRY(CheckTensor(fmt::format("{}.bias", module.name), {module.weight_shape[0]}));
+    }
+    for (const TensorEntry& entry : source_.tensors()) {
+      if (expected_.contains(entry.name)) continue;
+      auto& list = entry.name.ends_with("rotary_emb.inv_freq") ? plan_.dropped_tensors
+                                                               : plan_.unknown_tensors;
+      list.push_back(entry.name);
+    }
+    return {};
+  }
+
+  Status ChooseTypes() {
+    SLIM_ASSIGN(GlobSet keep_float, GlobSet::Compile(options_.float_names));
+    SLIM_ASSIGN(GlobSet quantize, GlobSet::Compile(options_.quantize_names));
+    for (const Module& module : modules_) {
+      if (module.kind != ModuleKind::kLinear) continue;
+      LinearPlan linear;
+      linear.name = module.name;
+      linear.n = module.weight_shape[0];
+      linear.k = module.weight_shape[1];
+      linear.has_bias = module.has_bias;
+      linear.scheme = options_.type;
+      // Both sets are asked for every name, so that each glob's hits are counted.
+      const bool disabled = keep_float.Matches(module.name);
+      const bool enabled = quantize.Matches(module.name);
+      if (disabled && !enabled) {
+        linear.scheme = Scheme::kFloat;
+        linear.reason = module.name == kLmHeadName ? "output head, loaders expect it in float"
+                                                   : "on the list of float layers";
+      }
+      plan_.linears.push_back(std::move(linear));
+    }
+    for (const GlobSet* set : {&keep_float, &quantize}) {
+      for (const std::string& pattern : set->Unmatched()) {
+        listener_.Warning(fmt::format("pattern {} matches no linear layer", Quote(pattern)));
+      }
+    }
+    const bool any =
+        std::any_of(plan_.linears.begin(), plan_.linears.end(),
+                    [](const LinearPlan& linear) { return linear.scheme != Scheme::kFloat; });
+    if (!any) return UsageError("every linear layer stays float, nothing is left to quantize");
+    return {};
+  }
+
+  void ChooseSmoothing() {
+    plan_.needs_calibration = options_.type == Scheme::kW8A8;
+    if (options_.smooth == SmoothMethod::kNone) return;
+    for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
+      for (const SharedInput& input : SharedInputs(layer)) {
+        const bool quantized = std::any_of(
+            input.linears.begin(), input.linears.end(),
+            [&](const std::string& name) { return plan_.Find(name)->scheme != Scheme::kFloat; });
+        if (!input.norm.empty() && quantized) plan_.smoothed_norms.push_back(input.norm);
+      }
+    }
+    plan_.needs_calibration = plan_.needs_calibration || !plan_.smoothed_norms.empty();
+  }
+
+  void AddFloat(const std::string& name, const TensorEntry& entry) {
+    plan_.write.tensors.push_back(
+        {{name, entry.dtype, entry.shape}, std::string(SchemeLabel(Scheme::kFloat))});
+  }
+
+  void PlanLinear(const Module& module, const TensorEntry& weight) {
+    LinearPlan& linear =
+        *std::find_if(plan_.linears.begin(), plan_.linears.end(),
+                      [&](const LinearPlan& item) { return item.name == module.name; });
+    const std::string bias_name = fmt::format("{}.bias", module.name);
+    const TensorEntry* bias = module.has_bias ? source_.Find(bias_name) : nullptr;
+    linear.bytes_before = weight.size + (bias == nullptr ? 0 : bias->size);
+    if (linear.scheme == Scheme::kFloat) {
+      linear.bytes_after = linear.bytes_before;
+      AddFloat(fmt::format("{}.weight", module.name), weight);
+      if (bias != nullptr) AddFloat(bias_name, *bias);
+      return;
+    }
+    const DType bias_dtype = bias == nullptr ? DType::kF32 : bias->dtype;
+    for (auto& [role, spec] :
+         QuantizedParts(linear, options_.layout, plan_.model_dtype, bias_dtype)) {
+      const Scheme label = role == Role::kBias ? Scheme::kFloat : linear.scheme;
+      linear.bytes_after += ByteSize(spec.dtype, spec.shape).value();
+      plan_.write.tensors.push_back({std::move(spec), std::string(SchemeLabel(label))});
+    }
+  }
+
+  void PlanTensors() {
+    for (const Module& module : modules_) {
+      const std::string name = fmt::format("{}.weight", module.name);
+      const TensorEntry* weight = source_.Find(name);
+      // A tied head is written as a tensor of its own, as the one-click writer does: loaders differ
+      // in what they untie.
+      if (weight == nullptr) weight = source_.Find(fmt::format("{}.weight", kEmbeddingName));
+      if (module.kind == ModuleKind::kLinear) {
+        PlanLinear(module, *weight);
+      } else {
+        AddFloat(name, *weight);
+      }
+    }
+    for (const std::string& name : plan_.unknown_tensors) AddFloat(name, *source_.Find(name));
+    for (const TensorEntry& entry : source_.tensors()) plan_.bytes_before += entry.size;
+    plan_.bytes_after = plan_.write.TotalBytes();
+    plan_.write.dialect = options_.layout;
+    plan_.write.globals.model_quant_type = SchemeLabel(options_.type);
+    plan_.write.part_size = options_.part_size;
+    if (options_.part_size == 0 && options_.layout == Dialect::kAscendV1)
+      plan_.write.part_size = 4ULL << 30;
+    plan_.write.shard_names = options_.part_size > 0;
+  }
+
+  const Checkpoint& source_;
+  const QuantOptions& options_;
+  Listener& listener_;
+  QuantPlan plan_;
+  std::vector<Module> modules_;
+  std::unordered_set<std::string_view> expected_;
+};
+
+}  // namespace
+
+const LinearPlan* QuantPlan::Find(std::string_view module) const {
+  for (const LinearPlan& linear : linears) {
+    if (linear.name == module) return &linear;
+  }
+  return nullptr;
+}
+
+bool QuantPlan::IsSmoothed(std::string_view norm) const {
+  return std::find(smoothed_norms.begin(), smoothed_norms.end(), norm) != smoothed_norms.end();
+}
+
+Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions& options,
+                                   Listener& listener) {
+  return Planner(source, options, listener).Plan();
+}
+
+std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear, Dialect layout,
+                                                        DType model_dtype, DType bias_dtype) {
+  const bool one_click = layout == Dialect::kAscendV1;
+  const DType activation_dtype = one_click ? DType::kF32 : model_dtype;
+  const DType deq_dtype = model_dtype == DType::kBF16 ? DType::kF32 : DType::kI64;
+  std::vector<std::pair<Role, TensorSpec>> parts;
+  const auto add = [&](Role role, DType dtype, Shape shape) {
+    parts.emplace_back(role, TensorSpec{fmt::format("{}.{}", linear.name, RoleSuffix(role)), dtype,
+                                        std::move(shape)});
+  };
+  add(Role::kWeight, DType::kI8, {linear.n, linear.k});
+  if (linear.scheme == Scheme::kW8A8) {
+    add(Role::kInputScale, activation_dtype, {1});
+    add(Role::kInputOffset, activation_dtype, {1});
+    add(Role::kQuantBias, DType::kI32, {linear.n});
+    add(Role::kDeqScale, deq_dtype, {linear.n});
+  } else {
+    add(Role::kWeightScale, DType::kF32, {linear.n, 1});
+    add(Role::kWeightOffset, DType::kF32, {linear.n, 1});
+  }
+  if (linear.has_bias) add(Role::kBias, one_click ? DType::kF32 : bias_dtype, {linear.n});
+  return parts;
+}
+
+}  // namespace slim

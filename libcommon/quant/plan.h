@@ -1,0 +1,61 @@
+// The plan of a quantization: which linear gets which type and why, what is smoothed, every output
+// tensor with dtype and shape. Made from headers alone; --dry-run prints it, the pipeline follows
+// it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_writer.h"
+#include "model/model_config.h"
+#include "model/modules.h"
+#include "quant/options.h"
+
+namespace slim {
+
+struct LinearPlan {
+  std::string name;
+  uint64_t n = 0;
+  uint64_t k = 0;
+  bool has_bias = false;
+  Scheme scheme = Scheme::kFloat;
+  std::string reason;         // why it stays float; empty when it is quantized
+  uint64_t bytes_before = 0;  // weight and bias
+  uint64_t bytes_after = 0;   // with scales
+};
+
+struct QuantPlan {
+  ModelConfig config;
+  DType model_dtype = DType::kBF16;  // of config.json, else of the weights
+  std::vector<LinearPlan> linears;   // in model order
+  // Norms whose outputs are smoothed: at least one of the linears behind them is quantized.
+  std::vector<std::string> smoothed_norms;
+  bool needs_calibration = false;
+  std::vector<std::string>
+      unknown_tensors;  // of the source, not part of the architecture: carried as FLOAT
+  std::vector<std::string> dropped_tensors;  // buffers that no loader reads (rotary inv_freq)
+  uint64_t bytes_before = 0;
+  uint64_t bytes_after = 0;
+  WritePlan write;
+
+  const LinearPlan* Find(std::string_view module) const;
+  bool IsSmoothed(std::string_view norm) const;
+};
+
+// Errors: the source is no float hf checkpoint, config.json is missing or unknown, a tensor is
+// missing or has another shape than config.json says, a layout that cannot carry the type. A glob
+// that matches nothing is a warning.
+Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions& options,
+                                   Listener& listener);
+
+// The tensors of one quantized linear as the layout stores them, in role order: dtypes of
+// design.md 6.
+std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear, Dialect layout,
+                                                        DType model_dtype, DType bias_dtype);
+
+}  // namespace slim

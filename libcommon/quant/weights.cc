@@ -1,0 +1,138 @@
+#include "quant/weights.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "dtype/scalar_convert.h"
+#include "kernels/convert.h"
+#include "kernels/reduce.h"
+#include "linear/w8a8.h"
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kRowsPerTask = 16;
+
+// One row as float32 with the column scales applied, rounded to `compute` as the fold in the
+// weight's dtype would be.
+void LoadRow(const TensorView& weight, uint64_t row, std::span<const float> column_scale,
+             DType compute, std::span<float> values) {
+  const uint64_t row_bytes = values.size() * (DTypeBits(weight.dtype) / 8);
+  ToFloat(weight.dtype, weight.bytes.data() + row * row_bytes, values.data(), values.size());
+  if (column_scale.empty()) return;
+  for (size_t i = 0; i < values.size(); ++i) values[i] *= column_scale[i];
+  RoundToDType(compute, values.data(), values.size());
+}
+
+Error NotFinite(const std::string& tensor, uint64_t row) {
+  return InputError("QU-not-finite", fmt::format("row {} holds NaN or infinity", row),
+                    "the source checkpoint is damaged")
+      .WithTensor(tensor);
+}
+
+void StoreFloats(std::span<const float> values, Tensor& to) {
+  if (to.dtype == DType::kI64) {
+    for (size_t i = 0; i < values.size(); ++i) to.as<int64_t>()[i] = FloatToDeqBits(values[i]);
+  } else {
+    FromFloat(to.dtype, values.data(), to.data.data(), values.size());
+  }
+}
+
+// Remembers the first (lowest) row that failed, whatever thread saw it.
+class FirstRow {
+ public:
+  void Note(uint64_t row) {
+    uint64_t seen = row_.load();
+    while (row < seen && !row_.compare_exchange_weak(seen, row)) {
+    }
+  }
+  bool none() const { return row_.load() == UINT64_MAX; }
+  uint64_t row() const { return row_.load(); }
+
+ private:
+  std::atomic<uint64_t> row_ = UINT64_MAX;
+};
+
+}  // namespace
+
+Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput& input,
+                                    const QuantOptions& options, DType model_dtype,
+                                    ThreadPool& pool) {
+  const DType compute = options.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32;
+  const DType bias_dtype = input.bias ? input.bias->dtype : DType::kF32;
+  LinearRecord record;
+  record.name = linear.name;
+  record.scheme = linear.scheme;
+  for (auto& [role, spec] : QuantizedParts(linear, options.layout, model_dtype, bias_dtype)) {
+    record[role] = Tensor(spec.dtype, spec.shape);
+  }
+  const auto codes = record[Role::kWeight].as<int8_t>();
+  std::vector<float> scales(linear.n);
+  FirstRow bad;
+  pool.ParallelFor(linear.n, kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+    std::vector<float> row(linear.k);
+    for (uint64_t i = begin; i < end; ++i) {
+      LoadRow(input.weight, i, input.column_scale, compute, row);
+      if (!AllFinite(row.data(), row.size())) {
+        bad.Note(i);
+        return;
+      }
+      scales[i] = QuantizeChannelInt8(row, compute, codes.subspan(i * linear.k, linear.k));
+    }
+  });
+  if (!bad.none()) return NotFinite(fmt::format("{}.weight", linear.name), bad.row());
+
+  std::vector<float> bias(input.bias ? linear.n : 0);
+  if (input.bias) {
+    ToFloat(bias_dtype, input.bias->bytes.data(), bias.data(), bias.size());
+    if (!AllFinite(bias.data(), bias.size()))
+      return NotFinite(fmt::format("{}.bias", linear.name), 0);
+    StoreFloats(bias, record[Role::kBias]);
+  }
+  if (linear.scheme != Scheme::kW8A8) {
+    StoreFloats(scales, record[Role::kWeightScale]);
+    std::memset(record[Role::kWeightOffset].data.data(), 0,
+                record[Role::kWeightOffset].data.size());
+    return record;
+  }
+  const FoldRounding rounding =
+      options.compute == ComputeMode::kModel ? FoldRounding::kAsWritten : FoldRounding::kOnce;
+  uint64_t saturated = 0;
+  const StaticFold fold = FoldStaticW8A8(codes, linear.n, linear.k, scales, *input.activation, bias,
+                                         compute, rounding, &saturated);
+  if (saturated > 0) {
+    return InputError("QU-bias-overflow",
+                      fmt::format("{} values of quant_bias do not fit in 32 bits", saturated),
+                      "keep the layer in float with --disable-names")
+        .WithTensor(fmt::format("{}.quant_bias", linear.name));
+  }
+  StoreFloats({&input.activation->scale, 1}, record[Role::kInputScale]);
+  StoreFloats({&input.activation->offset, 1}, record[Role::kInputOffset]);
+  StoreFloats(fold.deq_scale, record[Role::kDeqScale]);
+  std::memcpy(record[Role::kQuantBias].data.data(), fold.quant_bias.data(),
+              fold.quant_bias.size() * sizeof(int32_t));
+  return record;
+}
+
+Result<Tensor> ScaleColumns(const std::string& name, const TensorView& weight,
+                            std::span<const float> column_scale, ThreadPool& pool) {
+  Tensor scaled(weight.dtype, weight.shape);
+  const uint64_t k = weight.shape[1];
+  const uint64_t row_bytes = k * (DTypeBits(weight.dtype) / 8);
+  FirstRow bad;
+  pool.ParallelFor(weight.shape[0], kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+    std::vector<float> row(k);
+    for (uint64_t i = begin; i < end; ++i) {
+      LoadRow(weight, i, column_scale, weight.dtype, row);
+      if (!AllFinite(row.data(), k)) bad.Note(i);
+      FromFloat(weight.dtype, row.data(), scaled.data.data() + i * row_bytes, k);
+    }
+  });
+  if (!bad.none()) return NotFinite(name, bad.row());
+  return scaled;
+}
+
+}  // namespace slim

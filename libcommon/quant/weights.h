@@ -1,0 +1,34 @@
+// One linear layer from float to codes: column scales of smoothing applied, channels quantized,
+// scales and offsets folded, each part in the dtype the layout stores. Touches no file.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "base/result.h"
+#include "linear/int8.h"
+#include "linear/linear_record.h"
+#include "parallel/thread_pool.h"
+#include "quant/plan.h"
+
+namespace slim {
+
+struct WeightInput {
+  TensorView weight;                            // [n, k], F32, F16 or BF16
+  std::optional<TensorView> bias;               // [n]
+  std::span<const float> column_scale;          // [k], or empty
+  std::optional<QuantizationRange> activation;  // static types
+};
+
+// Errors: NaN or infinity in the weight or bias (QU-not-finite, names the tensor and the row); a
+// quant_bias beyond int32.
+Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput& input,
+                                    const QuantOptions& options, DType model_dtype,
+                                    ThreadPool& pool);
+
+// A float linear behind a smoothed norm: its weight with the column scales, rounded to its dtype
+// again.
+Result<Tensor> ScaleColumns(const std::string& name, const TensorView& weight,
+                            std::span<const float> column_scale, ThreadPool& pool);
+
+}  // namespace slim

@@ -1,0 +1,113 @@
+#include "report/verify_json.h"
+
+#include "base/version.h"
+
+namespace slim {
+namespace {
+
+Json Document() {
+  Json document = Json::Object();
+  document.Set("tool", "slim-verify");
+  document.Set("version", kVersion);
+  return document;
+}
+
+Json FindingJson(const Finding& finding) {
+  Json json = Json::Object();
+  json.Set("rule", finding.rule);
+  json.Set("severity", SeverityName(finding.severity));
+  json.Set("path", finding.path);
+  json.Set("tensor", finding.tensor);
+  json.Set("found", finding.found);
+  json.Set("wanted", finding.wanted);
+  json.Set("message", finding.message);
+  json.Set("why", finding.why);
+  json.Set("fix", finding.fix);
+  return json;
+}
+
+Json ReportJson(const VerifyReport& report) {
+  Json json = Json::Object();
+  json.Set("path", report.path);
+  json.Set("ok", report.ok());
+  json.Set("dialect", report.DialectName());
+  json.Set("quant_type", report.quant_type.empty() ? Json() : Json(report.quant_type));
+  json.Set("deep", report.deep);
+  json.Set("strict", report.strict);
+  json.Set("tensors", report.tensors);
+  json.Set("bytes", report.bytes);
+  json.Set("errors", report.Count(Severity::kError));
+  json.Set("warnings", report.Count(Severity::kWarning));
+  json.Set("notes", report.Count(Severity::kNote));
+  Json findings = Json::Array();
+  for (const Finding& finding : report.findings) findings.Push(FindingJson(finding));
+  json.Set("findings", std::move(findings));
+  return json;
+}
+
+Json FailureJson(const std::string& path, const Error& error) {
+  Json failure = Json::Object();
+  failure.Set("rule", error.rule);
+  failure.Set("message", error.ToString());
+  failure.Set("exit_code", static_cast<int>(error.code));
+  Json json = Json::Object();
+  json.Set("path", path);
+  json.Set("ok", false);
+  json.Set("error", std::move(failure));
+  return json;
+}
+
+}  // namespace
+
+Json VerifyJson(const std::vector<VerifyOutcome>& outcomes) {
+  Json reports = Json::Array();
+  for (const VerifyOutcome& outcome : outcomes) {
+    reports.Push(outcome.report() != nullptr ? ReportJson(*outcome.report())
+                                             : FailureJson(outcome.path, *outcome.error()));
+  }
+  Json document = Document();
+  document.Set("reports", std::move(reports));
+  return document;
+}
+
+Json RulesJson(const std::vector<const Rule*>& rules) {
+  Json list = Json::Array();
+  for (const Rule* rule : rules) {
+    Json json = Json::Object();
+    json.Set("id", rule->id);
+    json.Set("severity", SeverityName(rule->severity));
+    json.Set("deep", rule->depth == RuleDepth::kDeep);
+    Json dialects = Json::Array();
+    for (const std::string& name : DialectsOf(*rule)) dialects.Push(name);
+    json.Set("dialects", std::move(dialects));
+    json.Set("text", rule->text);
+    json.Set("why", rule->why);
+    json.Set("fix", rule->fix);
+    list.Push(std::move(json));
+  }
+  Json document = Document();
+  document.Set("rules", std::move(list));
+  return document;
+}
+
+Json TensorListJson(const std::string& path, const std::vector<TensorRow>& rows) {
+  Json list = Json::Array();
+  for (const TensorRow& row : rows) {
+    Json json = Json::Object();
+    json.Set("name", row.name);
+    json.Set("dtype", DTypeName(row.dtype));
+    Json shape = Json::Array();
+    for (const uint64_t extent : row.shape) shape.Push(extent);
+    json.Set("shape", std::move(shape));
+    json.Set("bytes", row.bytes);
+    json.Set("label", row.label.empty() ? Json() : Json(row.label));
+    json.Set("file", row.shard);
+    list.Push(std::move(json));
+  }
+  Json document = Document();
+  document.Set("path", path);
+  document.Set("tensors", std::move(list));
+  return document;
+}
+
+}  // namespace slim

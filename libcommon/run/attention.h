@@ -1,0 +1,26 @@
+// Causal grouped-query attention over a cache, in float32. Every query row is computed on its own
+// in a fixed order (scores as Dot, softmax, values added by rising position), so its bits do not
+// depend on how a sequence is cut into calls, nor on threads.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "parallel/thread_pool.h"
+#include "run/kv_cache.h"
+
+namespace slim {
+
+struct AttentionShape {
+  uint64_t num_heads = 0;
+  uint64_t num_kv_heads = 0;
+  uint64_t head_dim = 0;
+  std::optional<uint64_t> window;  // positions a query sees, itself included; empty: all
+};
+
+// queries and out are [t, num_heads, head_dim], rotated, at positions first .. first + t - 1, which
+// the cache holds. softmax(q kᵀ / √head_dim) v.
+void Attend(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
+            const KvCacheLayer& cache, float* out, ThreadPool& pool);
+
+}  // namespace slim

@@ -1,0 +1,133 @@
+#include "run/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "kernels/convert.h"
+#include "kernels/reduce.h"
+#include "model/modules.h"
+#include "os/interrupt.h"
+
+namespace slim {
+namespace {
+
+// Tokens that pass through the blocks together; bounds the activations of a long prompt.
+constexpr uint64_t kChunk = 512;
+
+Error NotFinite(std::string_view what) {
+  return InputError("RUN-not-finite",
+                    fmt::format("the output of {} has a NaN or an infinity", Quote(what)),
+                    "see 'slim-verify --deep' for broken weights and scales");
+}
+
+}  // namespace
+
+Result<ModelConfig> ReadModelConfig(const Checkpoint& checkpoint) {
+  if (checkpoint.config() == nullptr) {
+    for (const Error& problem : checkpoint.problems()) {
+      if (BaseName(problem.path) == "config.json") return problem;
+    }
+    return InputError("RUN-no-config", "has no config.json, which says what model it is",
+                      "give the checkpoint's directory")
+        .WithPath(checkpoint.path());
+  }
+  auto config = ParseModelConfig(*checkpoint.config());
+  if (!config.ok())
+    return std::move(config).error().WithPath(JoinPath(checkpoint.path(), "config.json"));
+  return config;
+}
+
+Sequence::Sequence(const ModelConfig& config) : rope_(config) {
+  caches_.assign(config.num_layers, KvCacheLayer(config));
+}
+
+void Sequence::Clear(const ModelConfig& config) {
+  for (KvCacheLayer& cache : caches_) cache.Truncate(0);
+  // Rows of a dynamic table depend on the sequence that asked for them.
+  if (config.rope.kind == RopeKind::kDynamic) rope_ = RopeTable(config);
+}
+
+void Sequence::Truncate(uint64_t length) {
+  for (KvCacheLayer& cache : caches_) cache.Truncate(length);
+}
+
+void Sequence::Reserve(uint64_t positions) {
+  for (KvCacheLayer& cache : caches_) cache.Reserve(positions);
+}
+
+Result<Model> Model::Load(const Checkpoint& checkpoint, Backend backend, ThreadPool& pool,
+                          Listener& listener) {
+  Model model;
+  model.backend_ = backend;
+  model.pool_ = &pool;
+  SLIM_ASSIGN(model.config_, ReadModelConfig(checkpoint));
+  const uint64_t layers = model.config_.num_layers;
+  for (uint64_t layer = 0; layer < layers; ++layer) {
+    SLIM_TRY(CheckInterrupt());
+    SLIM_ASSIGN(DecoderBlock block, DecoderBlock::Load(checkpoint, model.config_, layer, backend));
+    model.blocks_.push_back(std::move(block));
+    listener.Progress("loading blocks", layer + 1, layers);
+  }
+  SLIM_ASSIGN(model.head_, OutputHead::Load(checkpoint, model.config_, backend));
+  if (!model.head_.tied()) {
+    SLIM_ASSIGN(model.embedding_,
+                LinearLayer::Load(checkpoint, kEmbeddingName, model.config_.vocab_size,
+                                  model.config_.hidden_size, Backend::kReference));
+  }
+  return model;
+}
+
+uint64_t Model::bytes() const {
+  uint64_t total = head_.bytes() + (head_.tied() ? 0 : embedding_.bytes());
+  for (const DecoderBlock& block : blocks_) total += block.bytes();
+  return total;
+}
+
+Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) const {
+  const LinearLayer& embedding = head_.tied() ? head_.linear() : embedding_;
+  const uint64_t t = tokens.size();
+  const uint64_t first = sequence.length();
+  std::vector<float>& hidden = sequence.hidden_;
+  hidden.resize(t * config_.hidden_size);
+  for (uint64_t i = 0; i < t; ++i)
+    embedding.WeightRow(static_cast<uint64_t>(tokens[i]), hidden.data() + i * config_.hidden_size);
+  BlockOptions options;
+  options.backend = backend_;
+  options.scratch = &sequence.scratch_;
+  for (const DecoderBlock& block : blocks_) {
+    SLIM_TRY(CheckInterrupt());
+    block.Forward(hidden.data(), t, first, sequence.rope_, sequence.caches_[block.layer()], options,
+                  *pool_);
+    if (!AllFinite(hidden.data(), hidden.size())) return NotFinite(BlockPrefix(block.layer()));
+  }
+  return {};
+}
+
+Status Model::Forward(std::span<const int32_t> tokens, Sequence& sequence, bool last_only,
+                      std::vector<float>& logits) const {
+  SLIM_TRY(CheckTokenIds(config_, tokens));
+  const uint64_t vocabulary = config_.vocab_size;
+  const uint64_t hidden_size = config_.hidden_size;
+  // All rows at once: dynamic scaling depends on the length of the whole call.
+  sequence.rope_.Extend(sequence.length() + tokens.size());
+  logits.resize((last_only ? 1 : tokens.size()) * vocabulary);
+  BlockOptions options;
+  options.backend = backend_;
+  for (uint64_t begin = 0; begin < tokens.size(); begin += kChunk) {
+    const uint64_t t = std::min(kChunk, tokens.size() - begin);
+    SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence));
+    if (!last_only) {
+      head_.Logits(sequence.hidden_.data(), t, logits.data() + begin * vocabulary, options, *pool_);
+    } else if (begin + t == tokens.size()) {
+      head_.Logits(sequence.hidden_.data() + (t - 1) * hidden_size, 1, logits.data(), options,
+                   *pool_);
+    }
+  }
+  if (!AllFinite(logits.data(), logits.size())) return NotFinite(kLmHeadName);
+  return {};
+}
+
+}  // namespace slim

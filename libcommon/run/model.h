@@ -1,0 +1,71 @@
+// A whole model in memory: embedding, blocks, head. Computes logits of sequences; knows no text
+// (run/text_model.h) and no sampling (run/generate.h). Passes that must hold one block only use
+// run/block.h and run/embedding.h themselves.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "model/model_config.h"
+#include "parallel/thread_pool.h"
+#include "run/block.h"
+#include "run/embedding.h"
+
+namespace slim {
+
+// config.json of a checkpoint. RUN-no-config when there is none; errors carry its path.
+Result<ModelConfig> ReadModelConfig(const Checkpoint& checkpoint);
+
+// The state of one sequence: its rotary table, its keys and values, and scratch space.
+class Sequence {
+ public:
+  explicit Sequence(const ModelConfig& config);
+  // Tokens taken so far.
+  uint64_t length() const { return caches_.empty() ? 0 : caches_.front().length(); }
+  // Begins anew; memory is kept.
+  void Clear(const ModelConfig& config);
+  // Keeps the first `length` tokens (<= length()).
+  void Truncate(uint64_t length);
+  void Reserve(uint64_t positions);
+
+ private:
+  friend class Model;
+  RopeTable rope_;
+  std::vector<KvCacheLayer> caches_;
+  BlockScratch scratch_;
+  std::vector<float> hidden_;
+};
+
+class Model {
+ public:
+  static Result<Model> Load(const Checkpoint& checkpoint, Backend backend, ThreadPool& pool,
+                            Listener& listener);
+
+  const ModelConfig& config() const { return config_; }
+  Backend backend() const { return backend_; }
+  uint64_t bytes() const;
+
+  // Appends `tokens` (at least one) to the sequence. `logits` becomes [tokens, vocab_size], or [1,
+  // vocab_size] of the last one. Errors: RUN-token-range, RUN-not-finite (names the first block
+  // whose output has a NaN or infinity), kCancelled after a signal.
+  Status Forward(std::span<const int32_t> tokens, Sequence& sequence, bool last_only,
+                 std::vector<float>& logits) const;
+
+ private:
+  Model() = default;
+  // The blocks over one chunk of a prompt; leaves the result in the sequence's hidden_.
+  Status ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) const;
+
+  ModelConfig config_;
+  Backend backend_ = Backend::kReference;
+  ThreadPool* pool_ = nullptr;
+  LinearLayer embedding_;  // empty when the head is tied to it
+  OutputHead head_;
+  std::vector<DecoderBlock> blocks_;
+};
+
+}  // namespace slim

@@ -1,0 +1,73 @@
+// What every check of slim-verify gets: the open checkpoint, its layers, what could not be read,
+// and the place to report to. Internal to verify/.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "verify/layer_tensors.h"
+#include "verify/verify.h"
+
+namespace slim {
+
+// The part of a finding that a check knows; the rest comes from the table.
+struct FindingDetail {
+  std::string_view tensor = {};
+  std::string found = {};
+  std::string wanted = {};
+  std::string message = {};  // empty: "found X, wanted Y"
+  std::string path = {};     // empty: the file of the tensor, or the checkpoint
+};
+
+class VerifyContext {
+ public:
+  VerifyContext(const Checkpoint& checkpoint, RuleSelection selection);
+
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+  const LayerTable& layers() const { return layers_; }
+  const QuantDescription* description() const { return checkpoint_.description(); }
+  // torch_dtype or dtype of config.json, of its text_config where the top level has none.
+  std::optional<DType> model_dtype() const { return model_dtype_; }
+  // The description's model_quant_type; empty without one.
+  const std::string& quant_type() const { return quant_type_; }
+  // True when some weights could not be read: what is absent may be in them.
+  bool incomplete() const { return incomplete_; }
+  bool IsDialect(Dialect dialect) const { return checkpoint_.dialect() == dialect; }
+
+  // Thread-safe. A rule that does not apply to the dialect or was not chosen is dropped.
+  void Report(RuleName rule, FindingDetail detail);
+  // A problem that opening the checkpoint met.
+  void Report(const Error& problem);
+
+  // Sorted by rule, then by tensor in natural order; empties the context.
+  std::vector<Finding> TakeFindings();
+
+ private:
+  bool Applies(const Rule& rule) const;
+  void ReadConfig();
+
+  const Checkpoint& checkpoint_;
+  RuleSelection selection_;
+  LayerTable layers_;
+  std::optional<DType> model_dtype_;
+  std::string quant_type_;
+  bool incomplete_ = false;
+  std::mutex mutex_;
+  std::vector<Finding> findings_;
+};
+
+// The checks, one file a topic. All but CheckContainer need a directory.
+void CheckContainer(VerifyContext& context);    // container_rules.cc: headers, shards, index
+void CheckConfig(VerifyContext& context);       // config_rules.cc: config.json and side files
+void CheckDescription(VerifyContext& context);  // description_rules.cc: entries, labels, globals
+void CheckLinears(VerifyContext& context);      // linear_rules.cc: parts of a layer by type
+void CheckFusedGroups(VerifyContext& context);  // fused_rules.cc: what loaders fuse; norm copies
+void CheckModel(VerifyContext& context);        // model_rules.cc: against config.json's sizes
+// value_rules.cc: every value, streamed, on `threads` threads.
+Status CheckValues(VerifyContext& context, int threads, Listener& listener);
+
+}  // namespace slim

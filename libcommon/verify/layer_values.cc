@@ -1,0 +1,346 @@
+#include "verify/layer_values.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cmath>
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "dtype/scalar_convert.h"
+#include "verify/value_scan.h"
+
+namespace slim {
+namespace {
+
+float SmallestNormal(DType dtype) { return dtype == DType::kF16 ? 0x1p-14F : 0x1p-126F; }
+
+// Values that break a rule: how many, and the first of them.
+struct Offenders {
+  uint64_t count = 0;
+  uint64_t first = 0;
+  double value = 0;
+
+  void Add(uint64_t index, double offender) {
+    if (count++ > 0) return;
+    first = index;
+    value = offender;
+  }
+};
+
+void ReportOffenders(VerifyContext& context, RuleName rule, const TensorEntry& entry,
+                     const Offenders& offenders, std::string_view what) {
+  if (offenders.count == 0) return;
+  context.Report(
+      rule, {.tensor = entry.name,
+             .found = fmt::format("{}", offenders.value),
+             .message = fmt::format("{} of {} values {}, the first is {} at {}", offenders.count,
+                                    ElementCount(entry.shape).value_or(0), what, offenders.value,
+                                    ElementText(entry.shape, offenders.first))});
+}
+
+bool IsPlainFloat(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+class LayerChecker {
+ public:
+  LayerChecker(VerifyContext& context, const LayerTensors& layer, ValueTotals& totals)
+      : context_(context), layer_(layer), totals_(totals) {}
+
+  Status Check() {
+    SLIM_TRY(ReadParts());
+    for (const Role role : {Role::kWeightScale, Role::kInputScale}) CheckScale(role);
+    CheckDeq();
+    for (const Role role : {Role::kWeightOffset, Role::kInputOffset}) {
+      if (Has(role)) CheckOffsetValues(context_, *layer_[role], parts_[Index(role)]);
+    }
+    CheckSymmetricOffset();
+    CheckDeqProduct();
+    SLIM_TRY(CheckFinite(Role::kBias));
+    if (layer_[Role::kWeight] != nullptr) SLIM_TRY(CheckWeight(*layer_[Role::kWeight]));
+    for (const TensorEntry* other : layer_.others) SLIM_TRY(CheckOther(*other));
+    return {};
+  }
+
+ private:
+  static size_t Index(Role role) { return static_cast<size_t>(role); }
+  bool Has(Role role) const { return layer_[role] != nullptr && !parts_[Index(role)].empty(); }
+  double Value(Role role, uint64_t index) const {
+    return ElementAsDouble(parts_[Index(role)].view(), index);
+  }
+  uint64_t Count(Role role) const { return parts_[Index(role)].elements(); }
+
+  Status ReadParts() {
+    for (size_t i = 0; i < kRoleCount; ++i) {
+      if (i == Index(Role::kWeight) || layer_.parts[i] == nullptr) continue;
+      SLIM_ASSIGN(parts_[i], context_.checkpoint().Read(*layer_.parts[i]));
+    }
+    return {};
+  }
+
+  Status CheckFinite(Role role) {
+    return layer_[role] == nullptr ? Status() : CheckFinite(*layer_[role]);
+  }
+  Status CheckFinite(const TensorEntry& entry) { return CheckFiniteValues(context_, entry); }
+
+  Status CheckOther(const TensorEntry& entry) {
+    const bool scale = entry.name.ends_with("_scale");
+    if ((!scale && !entry.name.ends_with("_offset")) || !IsPlainFloat(entry.dtype))
+      return CheckFinite(entry);
+    SLIM_ASSIGN(const Tensor tensor, context_.checkpoint().Read(entry));
+    scale ? CheckScaleValues(context_, entry, tensor) : CheckOffsetValues(context_, entry, tensor);
+    return {};
+  }
+
+  void CheckScale(Role role) {
+    if (!Has(role) || !IsPlainFloat(layer_[role]->dtype)) return;
+    CheckScaleValues(context_, *layer_[role], parts_[Index(role)]);
+    CountProvenance(role);
+  }
+
+  // facts: formats.md 6.1 and 12.
+  void CountProvenance(Role role) {
+    if (layer_[role]->dtype != DType::kF32 || context_.model_dtype() != DType::kBF16) return;
+    for (const uint32_t bits : parts_[Index(role)].as<uint32_t>()) {
+      if ((bits & 0xFFFFU) == 0) continue;
+      ++totals_.not_bf16_scales;
+      return;
+    }
+  }
+
+  void CheckDeq() {
+    if (!Has(Role::kDeqScale)) return;
+    const TensorEntry& entry = *layer_[Role::kDeqScale];
+    const Tensor& tensor = parts_[Index(Role::kDeqScale)];
+    deq_.resize(tensor.elements());
+    if (entry.dtype == DType::kF32) {
+      CheckScaleValues(context_, entry, tensor);
+      for (uint64_t i = 0; i < deq_.size(); ++i) deq_[i] = tensor.as<float>()[i];
+      return;
+    }
+    if (entry.dtype != DType::kI64) {
+      deq_.clear();
+      return;
+    }
+    Offenders offenders;
+    for (uint64_t i = 0; i < deq_.size(); ++i) {
+      const int64_t bits = tensor.as<int64_t>()[i];
+      deq_[i] = DeqBitsToFloat(bits);
+      const bool pattern = (static_cast<uint64_t>(bits) >> 32) == 0;
+      if (!pattern || !std::isfinite(deq_[i]) || deq_[i] <= 0)
+        offenders.Add(i, static_cast<double>(bits));
+    }
+    ReportOffenders(context_, "VAL-deq-bits", entry, offenders,
+                    "are no bits of a positive float32");
+  }
+
+  void CheckSymmetricOffset() {
+    const bool symmetric = *layer_.scheme == Scheme::kW8A8 ||
+                           *layer_.scheme == Scheme::kW8A8Dynamic ||
+                           *layer_.scheme == Scheme::kW8A8Mix;
+    if (!symmetric || !Has(Role::kWeightOffset)) return;
+    Offenders offenders;
+    for (uint64_t i = 0; i < Count(Role::kWeightOffset); ++i) {
+      if (Value(Role::kWeightOffset, i) != 0) offenders.Add(i, Value(Role::kWeightOffset, i));
+    }
+    ReportOffenders(context_, "VAL-weight-offset", *layer_[Role::kWeightOffset], offenders,
+                    "are not 0");
+  }
+
+  // How far a stored product may be from the exact one: the writers round in the model's dtype
+  // (formats.md 6.4), float16 with an absolute part because small values are subnormal.
+  double ProductTolerance(double product) const {
+    switch (context_.model_dtype().value_or(DType::kBF16)) {
+      case DType::kF32:
+        return 0x1p-20 * std::abs(product);
+      case DType::kF16:
+        return 0x1p-9 * std::abs(product) + 0x1p-24;
+      default:
+        return 0x1p-7 * std::abs(product);
+    }
+  }
+
+  void CheckDeqProduct() {
+    if (deq_.empty() || !Has(Role::kInputScale) || Count(Role::kInputScale) != 1) return;
+    if (!Has(Role::kWeightScale) || Count(Role::kWeightScale) != deq_.size()) return;
+    const double input_scale = Value(Role::kInputScale, 0);
+    Offenders offenders;
+    double wanted = 0;
+    for (uint64_t i = 0; i < deq_.size(); ++i) {
+      const double product = input_scale * Value(Role::kWeightScale, i);
+      if (!(std::abs(deq_[i] - product) > ProductTolerance(product))) continue;
+      if (offenders.count == 0) wanted = product;
+      offenders.Add(i, deq_[i]);
+    }
+    ReportOffenders(context_, "VAL-deq-product", *layer_[Role::kDeqScale], offenders,
+                    fmt::format("are not input_scale * weight_scale ({})", wanted));
+  }
+
+  Status CheckWeight(const TensorEntry& weight) {
+    if (IsFloating(weight.dtype)) return CheckFinite(weight);
+    if (weight.dtype != DType::kI8 || weight.shape.size() != 2 || !HoldsOneCodeAByte()) return {};
+    SLIM_ASSIGN(const CodeStatistics codes,
+                ScanCodes(context_.checkpoint(), weight, CanFold(weight)));
+    CheckCodes(weight, codes);
+    if (!codes.row_sums.empty()) CheckQuantBias(codes.row_sums);
+    return {};
+  }
+
+  // 4-bit codes are packed, but by the mindie writers (formats.md 5.1, 6.5).
+  bool HoldsOneCodeAByte() const {
+    return HasInt8Codes(*layer_.scheme) ||
+           (SchemeWeightBits(*layer_.scheme) == 4 && context_.IsDialect(Dialect::kMindIE));
+  }
+
+  void CheckCodes(const TensorEntry& weight, const CodeStatistics& codes) {
+    if (SchemeWeightBits(*layer_.scheme) == 4) {
+      if (codes.min >= -8 && codes.max <= 7) return;
+      context_.Report("VAL-int4-range",
+                      {.tensor = weight.name,
+                       .found = fmt::format("[{}, {}]", codes.min, codes.max),
+                       .wanted = "[-8, 7]",
+                       .message = fmt::format("has codes from {} to {}", codes.min, codes.max)});
+      return;
+    }
+    const uint64_t count = ElementCount(weight.shape).value_or(0);
+    if (codes.at_ends > count / 10) {
+      const double share = 100.0 * static_cast<double>(codes.at_ends) / static_cast<double>(count);
+      context_.Report(
+          "VAL-saturated",
+          {.tensor = weight.name,
+           .found = fmt::format("{:.1f} %", share),
+           .wanted = "at most 10 %",
+           .message = fmt::format("{:.1f} % of the codes are at the ends of the range", share)});
+    }
+    if (codes.minus_128 > 0 && *layer_.scheme != Scheme::kW8A16) {
+      context_.Report("VAL-minus-128",
+                      {.tensor = weight.name,
+                       .found = std::to_string(codes.minus_128),
+                       .message = fmt::format("{} codes are -128", codes.minus_128)});
+    }
+    ReportRows("VAL-zero-row", weight, codes.zero_rows, codes.first_zero_row, "zero");
+    ReportRows("VAL-constant-row", weight, codes.constant_rows, codes.first_constant_row,
+               "one value");
+  }
+
+  void ReportRows(RuleName rule, const TensorEntry& weight, uint64_t count, uint64_t first,
+                  std::string_view what) {
+    if (count == 0) return;
+    context_.Report(rule, {.tensor = weight.name,
+                           .found = fmt::format("{} rows", count),
+                           .message = fmt::format("{} of {} rows hold {} only, the first is row {}",
+                                                  count, weight.shape[0], what, first)});
+  }
+
+  // What quant_bias is made of is all there, in shapes that fit.
+  bool CanFold(const TensorEntry& weight) const {
+    const uint64_t n = weight.shape[0];
+    return Has(Role::kQuantBias) && layer_[Role::kQuantBias]->dtype == DType::kI32 &&
+           Count(Role::kQuantBias) == n && deq_.size() == n && Has(Role::kInputOffset) &&
+           Count(Role::kInputOffset) == 1 && (!Has(Role::kBias) || Count(Role::kBias) == n);
+  }
+
+  // facts: formats.md 6.4 and the row of section 12: one-click writers divide the bias in the
+  // model's dtype (8 significant bits of bfloat16: half a step is up to 2^-8 of the value), and
+  // sums beyond 2^24 are rounded to float32 on the way.
+  double FoldTolerance(double bias_term, double correction) const {
+    const auto dtype = context_.model_dtype().value_or(DType::kBF16);
+    const double half_step = dtype == DType::kBF16  ? 0x1p-8
+                             : dtype == DType::kF16 ? 0x1p-11
+                                                    : 0x1p-24;
+    return 1.0 + half_step * std::abs(bias_term) +
+           0x1p-23 * (std::abs(correction) + std::abs(bias_term));
+  }
+
+  void CheckQuantBias(const std::vector<int64_t>& row_sums) {
+    const double offset = Value(Role::kInputOffset, 0);
+    Offenders offenders;
+    double wanted = 0;
+    for (uint64_t i = 0; i < row_sums.size(); ++i) {
+      if (!std::isfinite(deq_[i]) || deq_[i] <= 0) continue;  // has its own finding
+      const double bias_term = Has(Role::kBias) ? Value(Role::kBias, i) / deq_[i] : 0.0;
+      const double correction = static_cast<double>(row_sums[i]) * offset;
+      const double exact = bias_term - correction;
+      const double found = Value(Role::kQuantBias, i);
+      if (!(std::abs(found - exact) > FoldTolerance(bias_term, correction))) continue;
+      if (offenders.count == 0) wanted = std::nearbyint(exact);
+      offenders.Add(i, found);
+    }
+    ReportOffenders(
+        context_, "VAL-quant-bias", *layer_[Role::kQuantBias], offenders,
+        fmt::format("are not what codes, offset, bias and deq_scale give ({})", wanted));
+  }
+
+  VerifyContext& context_;
+  const LayerTensors& layer_;
+  ValueTotals& totals_;
+  std::array<Tensor, kRoleCount> parts_;
+  std::vector<double> deq_;  // [n], decoded
+};
+
+}  // namespace
+
+std::string ElementText(const Shape& shape, uint64_t index) {
+  std::vector<std::string> position(shape.size());
+  for (size_t i = shape.size(); i-- > 0;) {
+    const uint64_t extent = std::max<uint64_t>(shape[i], 1);
+    position[i] = std::to_string(index % extent);
+    index /= extent;
+  }
+  return fmt::format("element [{}]", Join(position, ", "));
+}
+
+Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry) {
+  SLIM_ASSIGN(const NotFinite bad, CountNotFinite(context.checkpoint(), entry));
+  if (bad.count == 0) return {};
+  context.Report("VAL-not-finite",
+                 {.tensor = entry.name,
+                  .message = fmt::format("{} of {} values are NaN or infinite, the first is {}",
+                                         bad.count, ElementCount(entry.shape).value_or(0),
+                                         ElementText(entry.shape, bad.first))});
+  return {};
+}
+
+void CheckScaleValues(VerifyContext& context, const TensorEntry& entry, const Tensor& tensor) {
+  Offenders not_finite;
+  Offenders not_positive;
+  Offenders denormal;
+  for (uint64_t i = 0; i < tensor.elements(); ++i) {
+    const double value = ElementAsDouble(tensor.view(), i);
+    if (!std::isfinite(value)) {
+      not_finite.Add(i, value);
+    } else if (value <= 0) {
+      not_positive.Add(i, value);
+    } else if (value < static_cast<double>(SmallestNormal(entry.dtype))) {
+      denormal.Add(i, value);
+    }
+  }
+  ReportOffenders(context, "VAL-not-finite", entry, not_finite, "are NaN or infinite");
+  ReportOffenders(context, "VAL-scale-not-positive", entry, not_positive, "are not above 0");
+  ReportOffenders(context, "VAL-scale-denormal", entry, denormal, "are denormal");
+}
+
+void CheckOffsetValues(VerifyContext& context, const TensorEntry& entry, const Tensor& tensor) {
+  Offenders not_finite;
+  Offenders not_integral;
+  Offenders outside;
+  for (uint64_t i = 0; i < tensor.elements(); ++i) {
+    const double value = ElementAsDouble(tensor.view(), i);
+    if (!std::isfinite(value)) {
+      not_finite.Add(i, value);
+      continue;
+    }
+    if (value != std::nearbyint(value)) not_integral.Add(i, value);
+    if (value < -128 || value > 127) outside.Add(i, value);
+  }
+  ReportOffenders(context, "VAL-not-finite", entry, not_finite, "are NaN or infinite");
+  ReportOffenders(context, "VAL-offset-not-integral", entry, not_integral, "are no whole numbers");
+  ReportOffenders(context, "VAL-offset-range", entry, outside, "are outside [-128, 127]");
+}
+
+Status CheckLayerValues(VerifyContext& context, const LayerTensors& layer, ValueTotals& totals) {
+  return LayerChecker(context, layer, totals).Check();
+}
+
+}  // namespace slim

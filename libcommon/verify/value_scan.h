@@ -1,0 +1,49 @@
+// Statistics over the values of one tensor, read in pieces of a few MiB whatever its size. Internal
+// to verify/.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+
+namespace slim {
+
+// Bytes a thread reads at once; a multiple of every element size.
+inline constexpr uint64_t kScanPiece = 4ULL << 20;
+
+// Calls `visit(bytes, offset in the tensor)` over the whole tensor in order. Stops at a read error
+// or an interrupt.
+Status ForEachPiece(const Checkpoint& checkpoint, const TensorEntry& entry,
+                    const std::function<void(std::span<const std::byte>, uint64_t)>& visit);
+
+struct NotFinite {
+  uint64_t count = 0;
+  uint64_t first = 0;  // element
+};
+// NaN and infinities of any float dtype; integers have none.
+Result<NotFinite> CountNotFinite(const Checkpoint& checkpoint, const TensorEntry& entry);
+
+// Int8 codes [n, k], one a byte.
+struct CodeStatistics {
+  int8_t min = 127;
+  int8_t max = -128;
+  uint64_t at_ends = 0;  // |code| >= 127
+  uint64_t minus_128 = 0;
+  uint64_t zero_rows = 0;
+  uint64_t constant_rows = 0;  // zero rows not among them
+  uint64_t first_zero_row = 0;
+  uint64_t first_constant_row = 0;
+  std::vector<int64_t> row_sums;  // [n] when asked for
+};
+// `entry` is I8 with two dimensions.
+Result<CodeStatistics> ScanCodes(const Checkpoint& checkpoint, const TensorEntry& entry,
+                                 bool row_sums);
+
+// True when both tensors hold the same bytes; they have one size.
+Result<bool> SameBytes(const Checkpoint& checkpoint, const TensorEntry& a, const TensorEntry& b);
+
+}  // namespace slim

@@ -1,0 +1,75 @@
+#include "verify/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "verify/context.h"
+
+namespace slim {
+namespace {
+
+void CheckDirectory(VerifyContext& context) {
+  CheckConfig(context);
+  CheckDescription(context);
+  CheckLinears(context);
+  CheckFusedGroups(context);
+  CheckModel(context);
+}
+
+// What the system refused is no verdict on the checkpoint.
+Status SystemProblem(const Checkpoint& checkpoint) {
+  for (const Error& problem : checkpoint.problems()) {
+    if (problem.code != ErrorCode::kInput) return problem;
+  }
+  return {};
+}
+
+}  // namespace
+
+uint64_t VerifyReport::Count(Severity severity) const {
+  return static_cast<uint64_t>(
+      std::count_if(findings.begin(), findings.end(),
+                    [&](const Finding& finding) { return finding.severity == severity; }));
+}
+
+bool VerifyReport::ok() const {
+  return Count(Severity::kError) == 0 && (!strict || Count(Severity::kWarning) == 0);
+}
+
+std::string_view VerifyReport::DialectName() const {
+  return single_file ? "safetensors" : TraitsOf(dialect).name;
+}
+
+int VerifyOutcome::ExitCode() const {
+  if (report() != nullptr) return report()->ok() ? 0 : 1;
+  return static_cast<int>(error()->code);
+}
+
+Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptions& options,
+                                      Listener& listener) {
+  if (!options.profiles.empty()) {
+    return UsageError(fmt::format("unknown loader profile {}", Quote(options.profiles.front())));
+  }
+  SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
+  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path));
+  SLIM_TRY(SystemProblem(checkpoint));
+  VerifyContext context(checkpoint, selection);
+  CheckContainer(context);
+  if (!checkpoint.is_single_file()) CheckDirectory(context);
+  if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
+  VerifyReport report;
+  report.path = path;
+  report.dialect = checkpoint.dialect();
+  report.single_file = checkpoint.is_single_file();
+  report.deep = options.deep;
+  report.strict = options.strict;
+  report.quant_type = context.quant_type();
+  report.tensors = checkpoint.tensors().size();
+  for (const TensorEntry& entry : checkpoint.tensors()) report.bytes += entry.size;
+  report.findings = context.TakeFindings();
+  return report;
+}
+
+}  // namespace slim

@@ -1,0 +1,71 @@
+// Verification of a checkpoint: what loaders insist on, rule by rule (rules.def), from headers and
+// small JSON files alone, or with `deep` from every value, too. Looks, never changes. Both
+// slim-verify and the tools that write checkpoints call it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "checkpoint/dialects/dialect.h"
+#include "verify/rule.h"
+
+namespace slim {
+
+struct Finding {
+  std::string rule;
+  Severity severity = Severity::kError;
+  std::string path;    // the file, or the checkpoint itself
+  std::string tensor;  // or the module; may be empty
+  std::string found;   // what is there; may be empty
+  std::string wanted;  // what should be there; may be empty
+  std::string message;
+  std::string why;
+  std::string fix;
+};
+
+struct VerifyOptions {
+  bool deep = false;
+  bool strict = false;  // warnings count as errors in VerifyReport::ok()
+  // Loader profiles to judge for. None exists yet: any name is a usage error.
+  std::vector<std::string> profiles = {};
+  std::vector<std::string> rules = {};  // ids or prefixes; empty: all
+  int threads = 1;
+};
+
+struct VerifyReport {
+  std::string path;
+  Dialect dialect = Dialect::kHf;
+  bool single_file = false;  // judged as a container only
+  bool deep = false;
+  bool strict = false;
+  std::string quant_type;  // the description's model_quant_type; empty without one
+  uint64_t tensors = 0;
+  uint64_t bytes = 0;             // of all tensors
+  std::vector<Finding> findings;  // by rule in the order of the table, then by tensor
+
+  uint64_t Count(Severity severity) const;
+  bool ok() const;
+  std::string_view DialectName() const;  // "safetensors" for a single file
+};
+
+// One path that was looked at: a report, or why there is none.
+struct VerifyOutcome {
+  std::string path;
+  std::variant<VerifyReport, Error> result;
+
+  const VerifyReport* report() const { return std::get_if<VerifyReport>(&result); }
+  const Error* error() const { return std::get_if<Error>(&result); }
+  int ExitCode() const;  // 0, 1 for a report that is not ok(), else the error's
+};
+
+// An error only when the path is no recognisable checkpoint, the system refuses to read it, or
+// the options make no sense.
+Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptions& options,
+                                      Listener& listener);
+
+}  // namespace slim

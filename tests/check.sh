@@ -1,0 +1,191 @@
+#!/bin/sh
+# Builds slim and runs every test there is. The last line is "N passed, N failed" (", N skipped" where some were), counting
+# single cases; exit 0 only if nothing failed.
+#
+#   sh tests/check.sh [--long] [PART...]
+#
+# Parts: layering unit cli flags fault peers format sanitize fuzz; without one all of them. --long fuzzes 10 minutes a target.
+# Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
+# build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
+# either the tests that need them are skipped.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+fuzz_seconds=20
+parts=""
+for word in "$@"; do
+  case $word in
+    --long) fuzz_seconds=600 ;;
+    layering | unit | cli | flags | fault | peers | format | sanitize | fuzz) parts="$parts $word" ;;
+    *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
+  esac
+done
+[ -n "$parts" ] || parts="layering format unit cli flags fault peers sanitize fuzz"
+
+CCACHE_BASEDIR=$(pwd)
+CCACHE_NOHASHDIR=1
+export CCACHE_BASEDIR CCACHE_NOHASHDIR
+jobs=$(nproc)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0
+failed=0
+skipped=0
+
+# run NAME COMMAND...: tests whose last line may be "N passed, N failed, N skipped"; else the exit code is one case.
+run() {
+  name=$1
+  shift
+  echo "== $name"
+  start=$(date +%s)
+  { "$@"; echo "exit $?"; } 2>&1 | tee "$log" | sed '$d'
+  code=$(sed -n '$s/^exit //p' "$log")
+  counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log" | tail -n 1)
+  if [ -z "$counts" ]; then
+    if [ "$code" = 0 ]; then counts="$success 0 0"; else counts="0 1 0"; fi
+  elif [ "$code" != 0 ] && [ "$(echo "$counts" | cut -d' ' -f2)" = 0 ]; then
+    counts="$(echo "$counts" | cut -d' ' -f1) 1 $(echo "$counts" | cut -d' ' -f3)"
+  fi
+  passed=$((passed + $(echo "$counts" | cut -d' ' -f1)))
+  failed=$((failed + $(echo "$counts" | cut -d' ' -f2)))
+  skipped=$((skipped + $(echo "$counts" | cut -d' ' -f3)))
+  echo "== $name: $(($(date +%s) - start)) s"
+  [ "$code" = 0 ]
+}
+
+# step NAME COMMAND...: work that is no test, and a failure only when it fails.
+success=1
+step() {
+  success=0
+  run "$@"
+  done_well=$?
+  success=1
+  return "$done_well"
+}
+
+finish() {
+  if [ "$skipped" -gt 0 ]; then
+    echo "$passed passed, $failed failed, $skipped skipped"
+  else
+    echo "$passed passed, $failed failed"
+  fi
+  [ "$failed" -eq 0 ]
+  exit
+}
+
+# build PRESET [TARGET...]: quiet unless it fails.
+build() {
+  preset=$1
+  shift
+  cmake --preset "$preset" >"build/$preset.log" 2>&1 && cmake --build --preset "$preset" ${1:+--target "$@"} >>"build/$preset.log" 2>&1
+  status=$?
+  [ "$status" -eq 0 ] || tail -n 60 "build/$preset.log"
+  return "$status"
+}
+
+# need_build PRESET [TARGET...]: once a run; what depends on it is not run where it fails.
+built=""
+need_build() {
+  case $built in
+    *" $1:ok "*) return 0 ;;
+    *" $1:bad "*) return 1 ;;
+  esac
+  if step "build $1" build "$@"; then
+    built="$built $1:ok "
+  else
+    built="$built $1:bad "
+    return 1
+  fi
+}
+
+format_check() {
+  git ls-files --cached --others --exclude-standard '*.cc' '*.h' | while read -r file; do
+    [ ! -f "$file" ] || echo "$file"
+  done | xargs clang-format --dry-run -Werror
+}
+
+find_peers() {
+  peers=${SLIM_PEERS_PYTHON:-}
+  [ -z "$peers" ] || return 0
+  if [ "${SLIM_PEERS:-}" = install ] && ! cmp -s tests/peers/requirements.txt build/peers/installed.txt; then
+    step "install peers" install_peers || return 1
+  fi
+  [ ! -x build/peers/bin/python ] || peers=build/peers/bin/python
+}
+
+# torch first and by its exact version: what depends on it would otherwise choose a build with gigabytes of CUDA.
+install_peers() {
+  sh tools/packages.sh peers && python3 -m venv build/peers &&
+    build/peers/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' tests/peers/requirements.txt)" &&
+    build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt &&
+    cp tests/peers/requirements.txt build/peers/installed.txt
+}
+
+# python_tests BIN FILES...: nothing to do is fine.
+python_tests() {
+  interpreter=$1
+  shift
+  files=""
+  for file in "$@"; do
+    [ ! -f "$file" ] || files="$files $file"
+  done
+  if [ -z "$files" ]; then
+    echo "0 passed, 0 failed, 0 skipped"
+    return 0
+  fi
+  # shellcheck disable=SC2086
+  "$interpreter" tests/run_python.py $files
+}
+
+check_peers() {
+  find_peers || return
+  if [ -n "$peers" ]; then
+    run "peers ($peers)" python_tests "$peers" tests/peers/*_test.py
+  else
+    echo "SKIPPED: the tests against Python peers; SLIM_PEERS=install sh tests/check.sh runs them"
+    run "peers, skipped" python_tests_count tests/peers/*_test.py
+  fi
+}
+
+python_tests_count() {
+  if [ -f "$1" ]; then python3 tests/run_python.py --count "$@"; else echo "0 passed, 0 failed, 0 skipped"; fi
+}
+
+# The clang build with AddressSanitizer and UBSan that the fuzz targets need anyway serves the whole suite.
+# Reports of sanitizers must not look like exit code 1, the honest negative.
+sanitize() {
+  need_build fuzz all fuzzers || return
+  ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1
+  UBSAN_OPTIONS=exitcode=99:print_stacktrace=1
+  export ASAN_OPTIONS UBSAN_OPTIONS
+  run "unit tests, sanitized" python3 tests/run_unit.py build/fuzz -j "$jobs" --timeout 1200
+  run "command-line tests, sanitized" python3 tests/run.py --bin build/fuzz/bin -j "$jobs" --timeout 600
+  unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+mkdir -p build
+step "packages" sh tools/packages.sh build test || finish
+
+for part in $parts; do
+  case $part in
+    layering) run "layering" python_tests python3 tests/layering_test.py ;;
+    format) run "format" format_check ;;
+    unit)
+      if need_build release; then
+        run "unit tests" python3 tests/run_unit.py build/release -j "$jobs"
+        run "fuzz corpus" python3 tests/fuzz/run.py replay build/release
+      fi
+      ;;
+    cli) need_build release && run "command-line tests" python3 tests/run.py -j "$jobs" ;;
+    flags) need_build release && run "flags and man pages" python_tests python3 tests/flags_test.py ;;
+    fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;
+    peers) need_build release && check_peers ;;
+    sanitize) sanitize ;;
+    fuzz)
+      if need_build fuzz all fuzzers; then
+        run "fuzz, $fuzz_seconds s a target" python3 tests/fuzz/run.py fuzz build/fuzz --seconds "$fuzz_seconds" -j "$jobs"
+      fi
+      ;;
+  esac
+done
+finish

@@ -1,0 +1,1 @@
+slim-verify --quiet --verbose "$TESTDATA/models/tiny-llama"

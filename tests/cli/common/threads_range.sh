@@ -1,0 +1,1 @@
+slim-run --threads 0 "$TESTDATA/models/tiny-llama"

@@ -1,0 +1,3 @@
+float=$TESTDATA/golden/models/mini-qwen2-bfloat16
+: > empty.txt
+slim-diff "$float" "$float" --prompts empty.txt

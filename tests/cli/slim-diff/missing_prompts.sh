@@ -1,0 +1,2 @@
+float=$TESTDATA/golden/models/mini-qwen2-bfloat16
+slim-diff "$float" "$float" --prompts nowhere.txt

@@ -1,0 +1,4 @@
+float=$TESTDATA/golden/models/mini-qwen2-bfloat16
+quantized=$TESTDATA/golden/one-click/mini-qwen2-bfloat16
+small="--prompts $TESTDATA/golden/held-out-text.txt --tokens 32 --windows 2"
+slim-diff "$float" "$quantized/w8a8-static" $small --metrics kl,top1 --backend reference

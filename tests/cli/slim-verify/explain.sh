@@ -1,0 +1,2 @@
+slim-verify --explain LIN-shape
+slim-verify --explain VAL-quant-bias

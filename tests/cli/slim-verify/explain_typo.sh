@@ -1,0 +1,1 @@
+slim-verify --explain LIN-shaep

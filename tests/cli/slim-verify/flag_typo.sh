@@ -1,0 +1,1 @@
+slim-verify --depe model

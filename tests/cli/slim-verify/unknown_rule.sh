@@ -1,0 +1,1 @@
+slim-verify --rules LIN-shpae model

@@ -1,0 +1,41 @@
+#!/bin/sh
+# The Debian 12 packages that slim is built and tested with, by name, and their installation.
+#   sh tools/packages.sh build          what a build needs
+#   sh tools/packages.sh build test     and what tests/check.sh needs besides
+# Installs what is missing (as root, or with sudo). Where nothing is missing apt is not called and no network is used.
+set -eu
+
+build="g++ cmake ninja-build pkg-config nlohmann-json3-dev libfmt-dev libssl-dev libxxhash-dev libhwy-dev libpcre2-dev
+libutf8proc-dev libdnnl-dev libgtest-dev libgmock-dev"
+test="python3 ccache clang clang-format libclang-rt-14-dev"
+peers="python3-venv"
+
+wanted=""
+for set in "$@"; do
+  case $set in
+    build) wanted="$wanted $build" ;;
+    test) wanted="$wanted $test" ;;
+    peers) wanted="$wanted $peers" ;;
+    *) echo "packages.sh: no set of packages is called $set" >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+  echo "packages.sh: this is no Debian; install the counterparts of:" $wanted >&2
+  exit 0
+fi
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^installed //p')
+missing=""
+for package in $wanted; do
+  echo "$installed" | grep -qxF "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+echo "packages.sh: installing$missing" >&2
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null 2>&1 || { echo "packages.sh: be root or install sudo first" >&2; exit 4; }
+  as_root=sudo
+fi
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing >&2

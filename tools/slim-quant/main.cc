@@ -1,0 +1,38 @@
+// slim-quant: float checkpoint in, quantized checkpoint out.
+#include "checkpoint/checkpoint.h"
+#include "cli/run_tool.h"
+#include "kernels/isa.h"
+#include "options.h"
+#include "os/path_guard.h"
+#include "quant/quantize.h"
+#include "report/quant_report.h"
+
+namespace slim {
+namespace {
+
+Result<int> RunQuant(const Arguments& arguments, Console& console) {
+  SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));
+  if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
+  SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(command.model));
+  SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));
+  if (command.dry_run) {
+    SLIM_TRY(console.Print(
+        console.json() ? DumpJson(QuantPlanJson(plan, command.options), {.indent = 2}) + "\n"
+                       : QuantPlanText(plan, command.options)));
+    return 0;
+  }
+  SLIM_ASSIGN(const QuantSummary summary,
+              Quantize(source, plan, command.options, command.output, command.write, console));
+  console.Note(QuantSummaryText(summary, command.options));
+  if (console.json())
+    SLIM_TRY(
+        console.Print(DumpJson(QuantSummaryJson(summary, command.options), {.indent = 2}) + "\n"));
+  return 0;
+}
+
+}  // namespace
+}  // namespace slim
+
+int main(int argc, char** argv) {
+  return slim::RunTool(slim::kQuantTool, argc, argv, slim::RunQuant, slim::IsaEnvironmentStatus);
+}

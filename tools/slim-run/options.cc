@@ -1,0 +1,284 @@
+#include "options.h"
+
+#include <fmt/format.h>
+
+#include "parallel/thread_pool.h"
+
+namespace slim {
+namespace {
+
+constexpr std::string_view kInputs = "Prompt";
+constexpr std::string_view kGeneration = "Generation";
+constexpr std::string_view kMeasuring = "Measuring";
+constexpr int64_t kMany = 1LL << 32;
+
+constexpr Flag kFlags[] = {
+    {.name = "prompt",
+     .kind = FlagKind::kText,
+     .help = "the prompt; it goes in as it is",
+     .value = "TEXT",
+     .group = kInputs,
+     .letter = 'p'},
+    {.name = "file",
+     .kind = FlagKind::kText,
+     .help = "read the prompt, or one JSON object a line, from a file; - is standard input",
+     .value = "FILE",
+     .group = kInputs,
+     .letter = 'f'},
+    {.name = "chat",
+     .help = "apply the checkpoint's chat template; without -p or -f every line of standard "
+             "input is a message",
+     .group = kInputs},
+    {.name = "system",
+     .kind = FlagKind::kText,
+     .help = "system message of a chat",
+     .value = "TEXT",
+     .group = kInputs},
+    {.name = "truncate",
+     .help = "drop the beginning of a prompt that does not fit",
+     .group = kInputs},
+    {.name = "max-new-tokens",
+     .kind = FlagKind::kInteger,
+     .help = "tokens to generate at most; default 128",
+     .value = "N",
+     .group = kGeneration,
+     .letter = 'n',
+     .minimum = 0,
+     .maximum = kMany},
+    {.name = "temperature",
+     .kind = FlagKind::kReal,
+     .help = "sample at this temperature; default 0, the most probable token",
+     .value = "T",
+     .group = kGeneration},
+    {.name = "top-p",
+     .kind = FlagKind::kReal,
+     .help = "sample from the most probable tokens that together reach P",
+     .value = "P",
+     .group = kGeneration},
+    {.name = "top-k",
+     .kind = FlagKind::kInteger,
+     .help = "sample from the K most probable tokens",
+     .value = "K",
+     .group = kGeneration,
+     .minimum = 1,
+     .maximum = kMany},
+    {.name = "seed",
+     .kind = FlagKind::kInteger,
+     .help = "of the sampling; default 0",
+     .value = "S",
+     .group = kGeneration,
+     .minimum = 0},
+    {.name = "ctx",
+     .kind = FlagKind::kInteger,
+     .help = "positions at most; default max_position_embeddings of config.json",
+     .value = "N",
+     .group = kGeneration,
+     .minimum = 1,
+     .maximum = kMany},
+    {.name = "special", .help = "show special tokens in the text", .group = kGeneration},
+    {.name = "expect",
+     .kind = FlagKind::kText,
+     .help = "exit 1 unless the answer starts with TEXT, leading white space aside",
+     .value = "TEXT",
+     .group = kGeneration},
+    {.name = "backend",
+     .kind = FlagKind::kChoice,
+     .help = "fast (default), or reference: the same bits on every machine",
+     .group = kGeneration,
+     .choices = "fast reference"},
+    {.name = "ppl",
+     .kind = FlagKind::kText,
+     .help = "perplexity of the text in FILE; - is standard input",
+     .value = "FILE",
+     .group = kMeasuring},
+    {.name = "ppl-window",
+     .kind = FlagKind::kInteger,
+     .help = "tokens of a window; default 256",
+     .value = "N",
+     .group = kMeasuring,
+     .minimum = 2,
+     .maximum = kMany},
+    {.name = "ppl-windows",
+     .kind = FlagKind::kInteger,
+     .help = "windows at most; default all",
+     .value = "N",
+     .group = kMeasuring,
+     .minimum = 1,
+     .maximum = kMany},
+    {.name = "logits",
+     .kind = FlagKind::kText,
+     .help = "write input_ids and logits of every token that was computed (safetensors)",
+     .value = "FILE",
+     .group = kMeasuring},
+    {.name = "force", .help = "replace an existing --logits file", .group = kMeasuring},
+    {.name = "bench",
+     .help = "measure tokens a second of prompt processing and generation",
+     .group = kMeasuring},
+    {.name = "bench-prompt",
+     .kind = FlagKind::kInteger,
+     .help = "tokens of the prompt test; default 512, 0: no such test",
+     .value = "N",
+     .group = kMeasuring,
+     .minimum = 0,
+     .maximum = kMany},
+    {.name = "bench-tokens",
+     .kind = FlagKind::kInteger,
+     .help = "tokens of the generation test; default 128, 0: no such test",
+     .value = "N",
+     .group = kMeasuring,
+     .minimum = 0,
+     .maximum = kMany},
+    {.name = "bench-repeat",
+     .kind = FlagKind::kInteger,
+     .help = "repetitions of each test; default 3",
+     .value = "N",
+     .group = kMeasuring,
+     .minimum = 1,
+     .maximum = 1000},
+    {.name = "bench-format",
+     .kind = FlagKind::kChoice,
+     .help = "format of the table; default text",
+     .group = kMeasuring,
+     .choices = "text json csv markdown"},
+};
+
+constexpr Operand kOperands[] = {
+    {.name = "MODEL", .help = "checkpoint directory, float or quantized"},
+    {.name = "-", .help = "read standard input, as --file - does", .required = false}};
+
+constexpr Command kCommands[] = {{.synopsis = "MODEL [-p TEXT | --chat | -f FILE | -] [options]",
+                                  .summary = "run a checkpoint on this machine's processor",
+                                  .flags = kFlags,
+                                  .operands = kOperands}};
+
+Error Together(std::string_view a, std::string_view b) {
+  return UsageError(fmt::format("{} and {} do not go together", a, b));
+}
+
+// Which of the inputs was named, if any; two are a contradiction.
+Result<std::string> ChooseInput(const Arguments& arguments) {
+  std::string chosen;
+  std::vector<std::string> given;
+  for (const char* flag : {"prompt", "file", "ppl", "bench"}) {
+    if (arguments.Has(flag)) given.push_back(arguments.SpelledAs(flag));
+  }
+  if (arguments.operands().size() > 1) given.emplace_back("-");
+  if (given.size() > 1) return Together(given[0], given[1]);
+  if (arguments.Has("prompt")) return std::string("prompt");
+  if (arguments.Has("ppl")) return std::string("ppl");
+  if (arguments.Has("bench")) return std::string("bench");
+  if (!given.empty()) return std::string("file");
+  if (arguments.Has("chat")) return std::string("chat");
+  return UsageError("nothing to do", "give -p TEXT, -f FILE, -, --chat, --ppl FILE or --bench");
+}
+
+Status ReadInput(const Arguments& arguments, RunCommand& command) {
+  SLIM_ASSIGN(const std::string input, ChooseInput(arguments));
+  if (arguments.operands().size() > 1 && arguments.operands()[1] != "-") {
+    return UsageError(fmt::format("unexpected word '{}'", arguments.operands()[1]),
+                      "give a prompt with -p TEXT");
+  }
+  if (input == "prompt") {
+    command.mode = RunCommand::Mode::kPrompt;
+    command.text = arguments.Text("prompt");
+  } else if (input == "file") {
+    command.mode = RunCommand::Mode::kInput;
+    command.path = arguments.Text("file", "-");
+  } else if (input == "ppl") {
+    command.mode = RunCommand::Mode::kPerplexity;
+    command.path = arguments.Text("ppl");
+  } else {
+    command.mode = input == "bench" ? RunCommand::Mode::kBench : RunCommand::Mode::kConversation;
+  }
+  return {};
+}
+
+Status ReadSampling(const Arguments& arguments, SamplingOptions& sampling) {
+  sampling.temperature = arguments.Real("temperature", 0);
+  sampling.top_p = arguments.Real("top-p", 1);
+  sampling.top_k = static_cast<uint64_t>(arguments.Integer("top-k", 0));
+  sampling.seed = static_cast<uint64_t>(arguments.Integer("seed", 0));
+  if (sampling.temperature < 0) {
+    return UsageError("--temperature is negative", "0 takes the most probable token");
+  }
+  if (sampling.top_p <= 0 || sampling.top_p > 1)
+    return UsageError("--top-p is not above 0 and at most 1");
+  for (const char* flag : {"top-p", "top-k", "seed"}) {
+    if (sampling.temperature == 0 && arguments.Has(flag)) {
+      return UsageError(fmt::format("{} needs a --temperature above 0", arguments.SpelledAs(flag)),
+                        "without one the most probable token is taken");
+    }
+  }
+  return {};
+}
+
+// Flags of one use given with another would be ignored in silence.
+Status CheckUse(const Arguments& arguments, const RunCommand& command) {
+  const auto refuse = [&](std::initializer_list<const char*> flags, bool wanted,
+                          std::string_view use) -> Status {
+    for (const char* flag : flags) {
+      if (arguments.Has(flag) && !wanted) {
+        return UsageError(fmt::format("{} is only for {}", arguments.SpelledAs(flag), use));
+      }
+    }
+    return {};
+  };
+  using Mode = RunCommand::Mode;
+  const bool answers = command.mode != Mode::kPerplexity && command.mode != Mode::kBench;
+  SLIM_TRY(refuse({"ppl-window", "ppl-windows"}, command.mode == Mode::kPerplexity, "--ppl"));
+  SLIM_TRY(refuse({"bench-prompt", "bench-tokens", "bench-repeat", "bench-format"},
+                  command.mode == Mode::kBench, "--bench"));
+  SLIM_TRY(
+      refuse({"chat", "truncate", "max-new-tokens", "temperature", "special", "expect", "logits"},
+             answers, "a prompt"));
+  SLIM_TRY(refuse({"system"}, command.chat, "--chat"));
+  SLIM_TRY(refuse({"force"}, !command.logits.empty(), "--logits"));
+  if (command.mode == Mode::kConversation && !command.logits.empty())
+    return UsageError("--logits takes one prompt", "give it with -p or -f");
+  return {};
+}
+
+void ReadMeasuring(const Arguments& arguments, RunCommand& command) {
+  command.perplexity.window = static_cast<uint64_t>(arguments.Integer("ppl-window", 256));
+  command.perplexity.max_windows = static_cast<uint64_t>(arguments.Integer("ppl-windows", 0));
+  command.bench.prompt_tokens = static_cast<uint64_t>(arguments.Integer("bench-prompt", 512));
+  command.bench.generated_tokens = static_cast<uint64_t>(arguments.Integer("bench-tokens", 128));
+  command.bench.repetitions = static_cast<uint64_t>(arguments.Integer("bench-repeat", 3));
+  const std::string format =
+      arguments.Text("bench-format", arguments.Has("json") ? "json" : "text");
+  command.table = format == "json"       ? TableFormat::kJson
+                  : format == "csv"      ? TableFormat::kCsv
+                  : format == "markdown" ? TableFormat::kMarkdown
+                                         : TableFormat::kText;
+}
+
+}  // namespace
+
+const Tool kRunTool = {
+    .name = "slim-run", .summary = "run a checkpoint and show what it says", .commands = kCommands};
+
+Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
+  RunCommand command;
+  SLIM_ASSIGN(command.model, arguments.OperandAt(0));
+  SLIM_TRY(ReadInput(arguments, command));
+  SLIM_TRY(ReadSampling(arguments, command.generation.sampling));
+  command.chat = arguments.Has("chat");
+  if (arguments.Has("system")) command.system = arguments.Text("system");
+  command.backend =
+      arguments.Text("backend", "fast") == "reference" ? Backend::kReference : Backend::kFast;
+  command.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  if (arguments.Has("ctx")) command.context = static_cast<uint64_t>(arguments.Integer("ctx", 0));
+  command.truncate = arguments.Has("truncate");
+  command.special = arguments.Has("special");
+  if (arguments.Has("expect")) command.expect = arguments.Text("expect");
+  command.logits = arguments.Text("logits");
+  command.write.force = arguments.Has("force");
+  command.generation.max_new_tokens =
+      static_cast<uint64_t>(arguments.Integer("max-new-tokens", 128));
+  command.generation.keep_logits = !command.logits.empty();
+  ReadMeasuring(arguments, command);
+  SLIM_TRY(CheckUse(arguments, command));
+  return command;
+}
+
+}  // namespace slim

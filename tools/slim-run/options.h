@@ -1,0 +1,51 @@
+// The command line of slim-run: its flag table, and what the flags mean as a run.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cli/arguments.h"
+#include "cli/flag.h"
+#include "os/output.h"
+#include "report/run_output.h"
+#include "run/bench.h"
+#include "run/generate.h"
+#include "run/perplexity.h"
+
+namespace slim {
+
+extern const Tool kRunTool;
+
+struct RunCommand {
+  enum class Mode : uint8_t {
+    kPrompt,        // `text` is the prompt
+    kInput,         // `path` holds a prompt, or one JSON object a line
+    kConversation,  // every line of standard input is the user's next message
+    kPerplexity,    // of the text in `path`
+    kBench
+  };
+  Mode mode = Mode::kPrompt;
+  std::string model;
+  std::string text;
+  std::string path;  // "-": standard input
+  bool chat = false;
+  std::optional<std::string> system;
+  Backend backend = Backend::kFast;
+  int threads = 1;
+  std::optional<uint64_t> context;
+  bool truncate = false;
+  bool special = false;
+  std::optional<std::string> expect;
+  std::string logits;  // a file to write; empty: none
+  OutputOptions write;
+  GenerationOptions generation;  // but for context and stop_tokens, which the model decides
+  PerplexityOptions perplexity;
+  BenchOptions bench;
+  TableFormat table = TableFormat::kText;
+};
+
+// What was typed, after defaults and conflicts.
+Result<RunCommand> ReadRunCommand(const Arguments& arguments);
+
+}  // namespace slim

@@ -1,0 +1,255 @@
+#include "session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/text.h"
+#include "input.h"
+#include "kernels/isa.h"
+#include "run/logits_file.h"
+
+namespace slim {
+namespace {
+
+constexpr std::string_view kWhiteSpace = " \t\r\n";
+
+std::string_view TrimStart(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(kWhiteSpace), text.size()));
+}
+
+Json Message(std::string_view role, std::string_view content) {
+  Json message = Json::Object();
+  message.Set("role", role);
+  message.Set("content", content);
+  return message;
+}
+
+// "llama W8A8", "qwen2 BF16".
+std::string TypeOf(const Checkpoint& checkpoint, const ModelConfig& config) {
+  const QuantDescription* description = checkpoint.description();
+  const Json* type = description == nullptr ? nullptr : description->Global("model_quant_type");
+  if (type != nullptr && type->is_string())
+    return fmt::format("{} {}", config.model_type, type->text());
+  return fmt::format("{} {}", config.model_type, config.dtype ? DTypeName(*config.dtype) : "FLOAT");
+}
+
+}  // namespace
+
+Status Session::Load() {
+  if (!command_.logits.empty() && !command_.write.force &&
+      KindOf(command_.logits) != FileKind::kMissing) {
+    return SystemError(command_.logits, "would be overwritten", EEXIST)
+        .WithHint("give --force, or another name");
+  }
+  SLIM_ASSIGN(checkpoint_, Checkpoint::Open(command_.model));
+  SLIM_ASSIGN(const ModelConfig config, ReadModelConfig(*checkpoint_));
+  if (command_.mode != RunCommand::Mode::kBench) {
+    SLIM_ASSIGN(text_, TextModel::Load(*checkpoint_, config));
+  }
+  SLIM_ASSIGN(model_, Model::Load(*checkpoint_, command_.backend, pool_, console_));
+  generation_ = command_.generation;
+  generation_.context = command_.context.value_or(config.max_position);
+  if (text_) generation_.stop_tokens = text_->stop_tokens();
+  if (generation_.context > config.max_position) {
+    console_.Warning(fmt::format("the context of {} positions is beyond the {} of config.json",
+                                 generation_.context, config.max_position));
+  }
+  return {};
+}
+
+Result<int> Session::Run() {
+  SLIM_TRY(Load());
+  switch (command_.mode) {
+    case RunCommand::Mode::kPrompt:
+      SLIM_TRY(AnswerPrompt());
+      break;
+    case RunCommand::Mode::kInput:
+      SLIM_TRY(AnswerInput());
+      break;
+    case RunCommand::Mode::kConversation:
+      SLIM_TRY(Converse());
+      break;
+    case RunCommand::Mode::kPerplexity:
+      SLIM_TRY(ReportPerplexity());
+      break;
+    case RunCommand::Mode::kBench:
+      SLIM_TRY(ReportSpeed());
+      break;
+  }
+  return expectation_failed_ ? 1 : 0;
+}
+
+Json Session::FirstMessages() const {
+  Json messages = Json::Array();
+  if (command_.system) messages.Push(Message("system", *command_.system));
+  return messages;
+}
+
+Result<std::vector<int32_t>> Session::Encode(const std::string& text,
+                                             const std::string& source) const {
+  if (!command_.chat) return text_->EncodePrompt(text, source);
+  if (!IsUtf8(text)) return text_->EncodePrompt(text, source);  // its error names the source
+  Json messages = FirstMessages();
+  messages.Push(Message("user", text));
+  return text_->EncodeChat(messages);
+}
+
+Status Session::AnswerPrompt() {
+  SLIM_ASSIGN(std::vector<int32_t> prompt, Encode(command_.text, "the prompt"));
+  Sequence sequence(model_->config());
+  SLIM_TRY(Complete(std::move(prompt), sequence, console_.json()));
+  return {};
+}
+
+Status Session::AnswerInput() {
+  SLIM_ASSIGN(PromptInput input, PromptInput::Open(command_.path));
+  SLIM_ASSIGN(const bool batch, input.IsBatch());
+  if (batch) return AnswerBatch(input);
+  SLIM_ASSIGN(const std::string text, input.Text());
+  SLIM_ASSIGN(std::vector<int32_t> prompt, Encode(text, input.name()));
+  Sequence sequence(model_->config());
+  SLIM_TRY(Complete(std::move(prompt), sequence, console_.json()));
+  return {};
+}
+
+Status Session::AnswerBatch(PromptInput& input) {
+  if (!command_.logits.empty())
+    return UsageError("--logits takes one prompt, the input is a batch");
+  while (true) {
+    SLIM_ASSIGN(const std::optional<Request> request, input.Next());
+    if (!request) return {};
+    std::vector<int32_t> prompt;
+    if (request->messages) {
+      SLIM_ASSIGN(prompt, text_->EncodeChat(*request->messages));
+    } else {
+      SLIM_ASSIGN(prompt, Encode(request->prompt, input.name()));
+    }
+    Sequence sequence(model_->config());
+    SLIM_TRY(Complete(std::move(prompt), sequence, true));
+  }
+}
+
+Status Session::Converse() {
+  SLIM_ASSIGN(PromptInput input, PromptInput::Open("-"));
+  Json messages = FirstMessages();
+  Sequence sequence(model_->config());
+  std::vector<int32_t> held;  // what the sequence has taken
+  while (true) {
+    SLIM_ASSIGN(const std::optional<std::string> line, input.NextLine());
+    if (!line) return {};
+    if (!IsUtf8(*line)) return text_->EncodePrompt(*line, input.name()).error();
+    messages.Push(Message("user", Trim(*line)));
+    SLIM_ASSIGN(const std::vector<int32_t> prompt, text_->EncodeChat(messages));
+    // What both begin with need not be computed again, but the last token must be. Rotations of a
+    // dynamic table depend on the length, so nothing is kept then.
+    const auto common = static_cast<uint64_t>(
+        std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end()).first - held.begin());
+    if (model_->config().rope.kind == RopeKind::kDynamic || common == 0) {
+      sequence.Clear(model_->config());
+    } else {
+      sequence.Truncate(std::min({common, prompt.size() - 1, sequence.length()}));
+    }
+    SLIM_ASSIGN(const Answer answer, Complete(prompt, sequence, console_.json()));
+    held = prompt;
+    held.insert(held.end(), answer.token_ids.begin(), answer.token_ids.end());
+    messages.Push(Message("assistant", answer.text));
+  }
+}
+
+Result<Answer> Session::Complete(std::vector<int32_t> prompt, Sequence& sequence, bool json) {
+  std::span<const int32_t> taken = prompt;
+  if (command_.truncate) taken = TruncatePrompt(prompt, generation_);
+  if (taken.size() < prompt.size()) {
+    sequence.Clear(model_->config());
+    console_.Warning(fmt::format("the prompt's first {} of {} tokens were dropped",
+                                 prompt.size() - taken.size(), prompt.size()));
+  }
+  Answer answer;
+  answer.prompt_tokens = taken.size();
+  StreamDecoder decoder(text_->tokenizer(), !command_.special);
+  const auto emit = [&](const std::string& piece) -> Status {
+    answer.text += piece;
+    if (json || piece.empty()) return {};
+    SLIM_TRY(console_.Print(piece));
+    return console_.Flush();
+  };
+  const auto on_token = [&](int32_t id) -> Status {
+    const auto& stops = generation_.stop_tokens;
+    if (!command_.special && std::find(stops.begin(), stops.end(), id) != stops.end()) return {};
+    // An embedding may have more rows than the tokenizer has tokens; such an id has no text.
+    if (text_->tokenizer().TokenText(id).empty()) return {};
+    SLIM_ASSIGN(const std::string piece, decoder.Push(id));
+    return emit(piece);
+  };
+  SLIM_ASSIGN(Generated generated, Generate(*model_, taken, sequence, generation_, on_token));
+  SLIM_ASSIGN(const std::string rest, decoder.Finish());
+  SLIM_TRY(emit(rest));
+  answer.token_ids = std::move(generated.token_ids);
+  answer.finish_reason = generated.finish_reason;
+  SLIM_TRY(CheckExpectation(answer));
+  if (json) {
+    SLIM_TRY(console_.Print(DumpJson(AnswerJson(answer), {.ensure_ascii = false}) + "\n"));
+  } else if (generation_.max_new_tokens > 0) {
+    SLIM_TRY(console_.Print("\n"));
+  }
+  SLIM_TRY(console_.Flush());
+  if (!command_.logits.empty()) SLIM_TRY(WriteLogits(generated));
+  return answer;
+}
+
+Status Session::CheckExpectation(Answer& answer) {
+  if (!command_.expect) return {};
+  answer.expectation_met = TrimStart(answer.text).starts_with(TrimStart(*command_.expect));
+  if (*answer.expectation_met) return {};
+  expectation_failed_ = true;
+  console_.Note(fmt::format("the answer starts with {}, expected {}",
+                            Quote(TrimStart(answer.text).substr(0, command_.expect->size() + 20)),
+                            Quote(*command_.expect)));
+  return {};
+}
+
+Status Session::WriteLogits(const Generated& generated) const {
+  SLIM_ASSIGN(const std::string bytes, EncodeLogitsFile(generated.evaluated_ids, generated.logits));
+  return WriteFileAtomically(command_.logits, bytes, command_.write);
+}
+
+Status Session::ReportPerplexity() {
+  SLIM_ASSIGN(PromptInput input, PromptInput::Open(command_.path));
+  SLIM_ASSIGN(const std::string text, input.Text());
+  SLIM_ASSIGN(const std::vector<int32_t> ids, text_->EncodePlain(text, input.name()));
+  if (command_.perplexity.window > generation_.context) {
+    return UsageError(fmt::format("a window of {} tokens does not fit the context of {}",
+                                  command_.perplexity.window, generation_.context),
+                      "give a smaller --ppl-window or a larger --ctx");
+  }
+  auto result = MeasurePerplexity(
+      *model_, ids, command_.perplexity, pool_,
+      [&](uint64_t done, uint64_t total) { console_.Progress("windows", done, total); });
+  if (!result.ok()) {
+    Error error = std::move(result).error();
+    return error.path.empty() ? std::move(error).WithPath(input.name()) : std::move(error);
+  }
+  return console_.Print(console_.json()
+                            ? DumpJson(PerplexityJson(*result, command_.perplexity)) + "\n"
+                            : PerplexityText(*result, command_.perplexity));
+}
+
+Status Session::ReportSpeed() {
+  BenchOptions options = command_.bench;
+  options.context = generation_.context;
+  SLIM_ASSIGN(const std::vector<BenchRow> rows,
+              MeasureSpeed(*model_, options, [&](uint64_t done, uint64_t total) {
+                console_.Progress("runs", done, total);
+              }));
+  const BenchSubject subject{command_.model,
+                             TypeOf(*checkpoint_, model_->config()),
+                             model_->bytes(),
+                             command_.backend == Backend::kFast ? "fast" : "reference",
+                             std::string(IsaName(CurrentIsa())),
+                             pool_.threads()};
+  return console_.Print(BenchReport(subject, rows, command_.table));
+}
+
+}  // namespace slim

@@ -1,0 +1,51 @@
+// slim-verify: is a checkpoint what loaders insist on.
+#include <algorithm>
+
+#include "cli/run_tool.h"
+#include "kernels/isa.h"
+#include "options.h"
+#include "output.h"
+#include "report/verify_json.h"
+#include "report/verify_text.h"
+
+namespace slim {
+namespace {
+
+Result<std::vector<VerifyOutcome>> VerifyAll(const VerifyCommand& command, Console& console) {
+  std::vector<VerifyOutcome> outcomes;
+  for (const std::string& path : command.paths) {
+    auto report = VerifyCheckpoint(path, command.options, console);
+    if (report.ok()) {
+      outcomes.push_back({path, std::move(*report)});
+      continue;
+    }
+    if (report.error().code == ErrorCode::kCancelled) return report.error();
+    console.Fail(report.error());
+    outcomes.push_back({path, std::move(report).error()});
+  }
+  return outcomes;
+}
+
+Result<int> RunVerify(const Arguments& arguments, Console& console) {
+  SLIM_ASSIGN(const VerifyCommand command, ReadVerifyCommand(arguments));
+  if (command.mode != VerifyCommand::Mode::kVerify) {
+    SLIM_ASSIGN(const std::string text, ListText(command, console.json()));
+    SLIM_TRY(WriteReport(command, text, console));
+    return 0;
+  }
+  SLIM_ASSIGN(const std::vector<VerifyOutcome> outcomes, VerifyAll(command, console));
+  SLIM_TRY(WriteReport(command,
+                       console.json() ? JsonText(VerifyJson(outcomes))
+                                      : VerifyText(outcomes, TextStyle(command, console)),
+                       console));
+  int worst = 0;
+  for (const VerifyOutcome& outcome : outcomes) worst = std::max(worst, outcome.ExitCode());
+  return worst;
+}
+
+}  // namespace
+}  // namespace slim
+
+int main(int argc, char** argv) {
+  return slim::RunTool(slim::kVerifyTool, argc, argv, slim::RunVerify, slim::IsaEnvironmentStatus);
+}

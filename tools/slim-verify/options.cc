@@ -1,0 +1,142 @@
+#include "options.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "os/file.h"
+#include "parallel/thread_pool.h"
+
+namespace slim {
+namespace {
+
+constexpr std::string_view kAbout = "Instead of verifying";
+constexpr std::string_view kOutput = "Output";
+
+constexpr Flag kFlags[] = {
+    {.name = "deep", .help = "read every value, too: NaN, scales, offsets, codes, folded biases"},
+    {.name = "strict", .help = "warnings count as errors"},
+    {.name = "rules",
+     .kind = FlagKind::kText,
+     .help = "look at these rules only: ids or their beginnings, separated by commas",
+     .value = "LIST",
+     .repeatable = true},
+    {.name = "output",
+     .kind = FlagKind::kText,
+     .help = "write the report to a file, which appears complete or not at all",
+     .value = "FILE",
+     .group = kOutput,
+     .letter = 'o'},
+    {.name = "force", .help = "replace an output that exists", .group = kOutput},
+    {.name = "list",
+     .help = "print the tensors of PATH: name, dtype, shape, bytes, label, file",
+     .group = kAbout},
+    {.name = "list-rules", .help = "print every rule", .group = kAbout},
+    {.name = "explain",
+     .kind = FlagKind::kText,
+     .help = "print one rule: what is required, why, and what to do",
+     .value = "RULE",
+     .group = kAbout},
+};
+
+constexpr Operand kOperands[] = {
+    {.name = "PATH",
+     .help = "a checkpoint directory or one .safetensors file; - reads paths from standard input",
+     .required = false,
+     .repeated = true}};
+
+constexpr Command kCommands[] = {
+    {.name = "",
+     .synopsis = "[options] PATH...",
+     .summary = "check checkpoints for Ascend NPUs: will they load, will they be right",
+     .flags = kFlags,
+     .operands = kOperands}};
+
+Result<std::vector<std::string>> ReadPaths(const Arguments& arguments) {
+  std::vector<std::string> paths;
+  for (const std::string& operand : arguments.operands()) {
+    if (operand != "-") {
+      paths.push_back(operand);
+      continue;
+    }
+    SLIM_ASSIGN(const std::string text, ReadStandardInput());
+    for (std::string& line : Split(text, '\n')) {
+      if (line.ends_with('\r')) line.pop_back();
+      if (!line.empty()) paths.push_back(std::move(line));
+    }
+  }
+  return paths;
+}
+
+std::vector<std::string> RuleWords(const Arguments& arguments) {
+  std::vector<std::string> words;
+  for (const std::string& list : arguments.All("rules")) {
+    for (const std::string& word : Split(list, ',')) words.emplace_back(Trim(word));
+  }
+  return words;
+}
+
+Status ReadMode(const Arguments& arguments, VerifyCommand& command) {
+  using Mode = VerifyCommand::Mode;
+  std::vector<std::string_view> modes;
+  for (const std::string_view flag : {"list", "list-rules", "explain"}) {
+    if (arguments.Has(flag)) modes.push_back(flag);
+  }
+  if (modes.size() > 1) {
+    return UsageError(
+        fmt::format("options '--{}' and '--{}' contradict each other", modes[0], modes[1]));
+  }
+  if (modes.empty()) return {};
+  for (const std::string_view flag : {"deep", "strict", "rules"}) {
+    if (!arguments.Has(flag)) continue;
+    return UsageError(fmt::format("option '--{}' means nothing with '--{}'", flag, modes[0]));
+  }
+  if (modes[0] == "list") {
+    command.mode = Mode::kListTensors;
+    return {};
+  }
+  if (!arguments.operands().empty()) {
+    return UsageError(fmt::format("'--{}' takes no PATH, {} was given", modes[0],
+                                  Quote(arguments.operands().front())));
+  }
+  if (modes[0] == "explain") {
+    command.mode = Mode::kExplain;
+    SLIM_ASSIGN(const Rule* rule, RuleNamed(arguments.Text("explain")));
+    command.rules = {rule};
+    return {};
+  }
+  command.mode = Mode::kListRules;
+  for (const Rule& rule : AllRules()) command.rules.push_back(&rule);
+  return {};
+}
+
+}  // namespace
+
+const Tool kVerifyTool = {
+    .name = "slim-verify",
+    .summary = "check checkpoints for Ascend NPUs: will they load, will they be right",
+    .commands = kCommands};
+
+Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
+  using Mode = VerifyCommand::Mode;
+  VerifyCommand command;
+  SLIM_TRY(ReadMode(arguments, command));
+  command.options.deep = arguments.Has("deep");
+  command.options.strict = arguments.Has("strict");
+  command.options.rules = RuleWords(arguments);
+  command.options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  command.output = arguments.Text("output");
+  command.write.force = arguments.Has("force");
+  command.quiet = arguments.Has("quiet");
+  if (arguments.Has("output") && command.output.empty())
+    return UsageError("option '--output' has an empty value");
+  SLIM_TRY(RuleSelection::Parse(command.options.rules));
+  if (command.mode == Mode::kListRules || command.mode == Mode::kExplain) return command;
+  SLIM_ASSIGN(command.paths, ReadPaths(arguments));
+  if (command.paths.empty() && arguments.operands().empty()) return arguments.OperandAt(0).error();
+  if (command.paths.empty()) return UsageError("standard input names no PATH");
+  if (command.mode == Mode::kListTensors && command.paths.size() > 1)
+    return UsageError(fmt::format("'--list' takes one PATH, {} were given", command.paths.size()));
+  return command;
+}
+
+}  // namespace slim

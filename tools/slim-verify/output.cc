@@ -1,0 +1,37 @@
+#include "output.h"
+
+#include "report/verify_json.h"
+
+namespace slim {
+
+std::string JsonText(const Json& json) { return DumpJson(json, {.indent = 2}) + "\n"; }
+
+VerifyTextStyle TextStyle(const VerifyCommand& command, const Console& console) {
+  VerifyTextStyle style;
+  style.verbose = console.level() == LogLevel::kDebug;
+  if (!command.output.empty()) return style;
+  style.paint = [&console](std::string_view word) {
+    return console.Paint(word, word == "error" ? Style::kRed
+                               : word == "ok"  ? Style::kGreen
+                                               : Style::kYellow);
+  };
+  return style;
+}
+
+Result<std::string> ListText(const VerifyCommand& command, bool json) {
+  using Mode = VerifyCommand::Mode;
+  if (command.mode == Mode::kListTensors) {
+    const std::string& path = command.paths.front();
+    SLIM_ASSIGN(const std::vector<TensorRow> rows, ListTensors(path));
+    return json ? JsonText(TensorListJson(path, rows)) : TensorListText(rows);
+  }
+  if (json) return JsonText(RulesJson(command.rules));
+  return command.mode == Mode::kExplain ? RuleText(*command.rules.front()) : RuleListText();
+}
+
+Status WriteReport(const VerifyCommand& command, const std::string& text, Console& console) {
+  if (!command.output.empty()) return WriteFileAtomically(command.output, text, command.write);
+  return command.quiet ? Status() : console.Print(text);
+}
+
+}  // namespace slim
