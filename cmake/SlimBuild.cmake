@@ -43,9 +43,11 @@ function(slim_library)
   file(WRITE ${PROJECT_BINARY_DIR}/slim.cc "")
   add_library(slim SHARED ${PROJECT_BINARY_DIR}/slim.cc)
   set_target_properties(slim PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
-  foreach(layer ${layers})
-    target_link_libraries(slim PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${layer}>")
-  endforeach()
+  # An override and not $<LINK_LIBRARY:…>: the layers link each other as well, and CMake 3.25 refuses a library that comes
+  # with and without a feature.
+  list(JOIN layers "," listed)
+  target_link_libraries(slim PRIVATE ${layers})
+  set_property(TARGET slim PROPERTY LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${listed}")
   target_link_options(slim PRIVATE
                       "-Wl,--version-script,${PROJECT_SOURCE_DIR}/libcommon/libslim.map")
   set_target_properties(slim PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/libcommon/libslim.map)

@@ -38,7 +38,7 @@ run() {
   shift
   echo "== $name"
   start=$(date +%s)
-  { "$@"; echo "exit $?"; } 2>&1 | tee "$log" | sed '$d'
+  { "$@"; printf '\nexit %s\n' "$?"; } 2>&1 | tee "$log" | sed '$d'
   code=$(sed -n '$s/^exit //p' "$log")
   counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log" | tail -n 1)
   if [ -z "$counts" ]; then
@@ -99,9 +99,7 @@ need_build() {
 }
 
 format_check() {
-  git ls-files --cached --others --exclude-standard '*.cc' '*.h' | while read -r file; do
-    [ ! -f "$file" ] || echo "$file"
-  done | xargs clang-format --dry-run -Werror
+  find libcommon tools tests bench \( -name '*.cc' -o -name '*.h' \) -print0 | xargs -0 clang-format --dry-run -Werror
 }
 
 find_peers() {

@@ -52,7 +52,9 @@ def main():
             broken += 1
             print(f"FAILED {path}: {type(error).__name__}: {error}")
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=1).run(suite)
-    failed = len({str(case) for case, _ in result.failures + result.errors}) + len(result.unexpectedSuccesses)
+    # A test with several failed parts (subTest) is one failed test.
+    failed = len({getattr(case, "test_case", case).id() for case, _ in result.failures + result.errors})
+    failed += len(result.unexpectedSuccesses)
     passed = max(result.testsRun - failed - len(result.skipped), 0)
     print(f"{passed} passed, {failed + broken} failed, {len(result.skipped)} skipped")
     return 1 if failed + broken else 0

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "os/interrupt.h"
+#include "os/memory.h"
 #include "os/terminal.h"
 
 namespace slim {
@@ -88,6 +89,7 @@ Result<int> RunCatching(const Tool& tool, const std::vector<std::string>& words,
 
 int RunTool(const Tool& tool, int argc, char** argv, ToolFunction run, ToolSetup setup) {
   GuardStandardDescriptors();
+  ReturnLargeBlocks();
   InstallInterruptHandlers();
   std::signal(SIGPIPE, SIG_DFL);
   Console console(tool.name);

@@ -45,9 +45,8 @@ void CompareRaw(const float* first, const float* second, uint64_t vocabulary,
     metrics.cosine = first_square == second_square ? 1 : 0;
     return;
   }
-  const double cosine = product / (std::sqrt(first_square) * std::sqrt(second_square));
-  // Equal rows have cosine 1, whatever the two roots round to.
-  metrics.cosine = metrics.squared_error == 0 ? 1 : std::clamp(cosine, -1.0, 1.0);
+  // One root of the product, which is exact where both squares are equal: equal rows have cosine 1.
+  metrics.cosine = std::clamp(product / std::sqrt(first_square * second_square), -1.0, 1.0);
 }
 
 std::vector<double> Differences(std::span<const double> a, std::span<const double> b) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/text.h"
@@ -76,7 +77,11 @@ Result<std::vector<int32_t>> SharedTokenizer::Encode(std::string_view text,
 }
 
 Result<std::string> SharedTokenizer::Decode(std::span<const int32_t> ids) const {
-  return first_.tokenizer().Decode(ids, /*skip_special_tokens=*/true);
+  const Tokenizer& tokenizer = first_.tokenizer();
+  std::vector<int32_t> known;
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(known),
+               [&](int32_t id) { return !tokenizer.TokenText(id).empty(); });
+  return tokenizer.Decode(known, /*skip_special_tokens=*/true);
 }
 
 }  // namespace slim

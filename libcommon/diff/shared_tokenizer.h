@@ -29,7 +29,7 @@ class SharedTokenizer {
   // Tokens without special ones. DIFF-tokenizer when the two tokenizers cut the text differently;
   // else the errors of TextModel::EncodePlain.
   Result<std::vector<int32_t>> Encode(std::string_view text, std::string_view source) const;
-  // Special tokens are left out.
+  // Special tokens are left out, and ids of a padded vocabulary that name no token.
   Result<std::string> Decode(std::span<const int32_t> ids) const;
   const std::vector<int32_t>& stop_tokens() const { return first_.stop_tokens(); }
 

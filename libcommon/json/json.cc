@@ -291,7 +291,7 @@ void AppendJsonString(std::string& out, std::string_view text, bool ensure_ascii
         out += "\\f";
         break;
       default:
-        if (c < 0x20) {
+        if (c < 0x20 || (c == 0x7F && ensure_ascii)) {  // Python escapes DEL, too
           out += fmt::format("\\u{:04x}", c);
         } else {
           out += static_cast<char>(c);

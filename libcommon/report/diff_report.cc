@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <cmath>
 #include <vector>
 
 #include "base/text.h"
@@ -25,7 +25,7 @@ std::string Line(std::string_view label, std::string_view text) {
 
 std::string Number(double value) { return fmt::format("{:.6g}", value); }
 
-// "0.0123 ± 0.0004", the mean to the digits that its error leaves standing and two more.
+// "0.0123457 ± 0.00045"
 std::string WithError(const Estimate& estimate) {
   return fmt::format("{:.6g} ± {:.2g}", estimate.mean, estimate.standard_error);
 }
@@ -85,11 +85,14 @@ std::string NonFiniteText(const DiffResult& result) {
 }
 
 std::string ThresholdText(const ThresholdResult& threshold) {
-  // The sign is that of the finding; a value that is no number is neither above nor below.
   const bool maximum = threshold.kind->is_maximum;
-  const char* sign = threshold.met                        ? (maximum ? "<=" : ">=")
-                     : threshold.value == threshold.value ? (maximum ? ">" : "<")
-                                                          : "against";
+  // A value that is no number is neither above nor below.
+  std::string_view sign = "against";
+  if (threshold.met) {
+    sign = maximum ? "<=" : ">=";
+  } else if (!std::isnan(threshold.value)) {
+    sign = maximum ? ">" : "<";
+  }
   return fmt::format("{} {} {} {}", threshold.kind->name, Number(threshold.value), sign,
                      Number(threshold.limit));
 }
@@ -152,12 +155,12 @@ std::vector<Figure> Figures(const LogitSummary& summary, Metric metric) {
 }
 
 Json MetricJson(const DiffResult& result, Metric metric) {
-  if (metric == Metric::kGreedy) return GreedyJson(result);
   const LogitSummary& summary = result.summary;
+  if (metric == Metric::kGreedy) return GreedyJson(result);
+  if (metric == Metric::kRmse) return Json::Real(summary.rmse);
   Json json = Json::Object();
   for (const Figure& figure : Figures(summary, metric))
     json.Set(figure.statistic, Json::Real(figure.value));
-  if (metric == Metric::kRmse) return Json::Real(summary.rmse);
   if (metric == Metric::kKl) {
     json.Set("max_window", summary.kl_max_window).Set("max_position", summary.kl_max_position);
   }
@@ -176,15 +179,17 @@ Json ThresholdsJson(const DiffResult& result) {
   return thresholds;
 }
 
-// The limit that a figure is held against, if any: the first figure of a metric but for the ratio.
+// The figure of its metric that a limit is about.
+std::string_view LimitedStatistic(Metric metric) {
+  if (metric == Metric::kPerplexity) return "ratio";
+  return metric == Metric::kTop1 ? "agreement" : "mean";
+}
+
+// "limit,met", or "," for a figure without a limit.
 std::string CsvLimit(const DiffResult& result, Metric metric, std::string_view statistic) {
   for (const ThresholdResult& threshold : result.thresholds) {
-    if (threshold.kind->metric != metric) continue;
-    if (statistic == (metric == Metric::kPerplexity ? "ratio"
-                      : metric == Metric::kTop1     ? "agreement"
-                                                    : "mean")) {
-      return fmt::format("{},{}", threshold.limit, threshold.met ? "true" : "false");
-    }
+    if (threshold.kind->metric == metric && statistic == LimitedStatistic(metric))
+      return fmt::format("{},{}", threshold.limit, threshold.met);
   }
   return ",";
 }
@@ -210,9 +215,10 @@ std::string DiffReportText(const DiffResult& result, std::span<const Metric> met
     return out + Line("not finite", NonFiniteText(result));
   }
   const LogitSummary& summary = result.summary;
-  out += Line("prompts", fmt::format("{}: {} windows of at most {} tokens, {} positions",
-                                     Escape(result.prompts), summary.windows, result.window_tokens,
-                                     summary.positions));
+  out += Line("prompts",
+              fmt::format("{}: {} window{} of at most {} tokens, {} positions",
+                          Escape(result.prompts), summary.windows, summary.windows == 1 ? "" : "s",
+                          result.window_tokens, summary.positions));
   for (const Metric metric : metrics) out += MetricText(result, metric);
   for (const ThresholdResult& threshold : result.thresholds) {
     out += Line(threshold.met ? "met" : "not met",

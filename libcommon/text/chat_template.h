@@ -28,7 +28,7 @@ struct Template;
 
 struct TemplateLimits {
   // A node evaluated is a step, and so is an element or every 64 bytes of text that it makes. Time
-  // and memory are bounded by it: about a second and half a gigabyte.
+  // and memory are bounded by it: a few seconds and some half a gigabyte.
   uint64_t max_steps = 10'000'000;
   uint64_t max_output_bytes = 64ULL << 20;
   int max_depth = 64;  // macro calls inside each other, and levels of nested values

@@ -67,7 +67,6 @@ Result<Evaluator::Flow> Evaluator::Execute(const Body& body) {
 }
 
 Result<Evaluator::Flow> Evaluator::Execute(const Stmt& statement) {
-  constexpr int kMaxNodes = 1500;
   if (auto spent = runtime_.budget.Steps(1); !spent.ok()) {
     return At(statement.line, std::move(spent).error());
   }
@@ -102,6 +101,7 @@ Result<Evaluator::Flow> Evaluator::Dispatch(const Stmt& statement) {
       SLIM_TRY(ExecuteSetBlock(statement));
       return Flow::kNext;
     case StmtKind::kMacro:
+      SLIM_TRY(runtime_.budget.Steps(8));  // its scope is kept to the end
       scope_->Set(statement.text, MakeMacro(statement));
       return Flow::kNext;
     case StmtKind::kCallBlock:

@@ -43,6 +43,10 @@ class Evaluator {
   friend class LoopState;
   friend class MacroObject;
 
+  // Nodes inside each other: a node takes up to 4 KiB of stack, under a sanitizer four times as
+  // much.
+  static constexpr int kMaxNodes = 400;
+
   enum class Flow : uint8_t { kNext, kBreak, kContinue };
 
   // Statements: template_eval.cc.

@@ -11,7 +11,6 @@
 namespace slim::tmpl {
 
 Result<Value> Evaluator::Eval(const Expr& expr) {
-  constexpr int kMaxNodes = 1500;
   if (auto spent = runtime_.budget.Steps(1); !spent.ok()) {
     return At(expr.line, std::move(spent).error());
   }
@@ -202,11 +201,11 @@ Status Evaluator::SpreadKeywords(const Value& dict, Arguments& arguments) {
   SLIM_TRY(runtime_.budget.Steps(dict.entries().size()));
   for (const auto& [key, value] : dict.entries()) {
     if (!key.Is(Kind::kString)) return TypeError("** takes a dict with text keys");
-    const bool twice =
-        std::any_of(arguments.keyword.begin(), arguments.keyword.end(),
-                    [&](const auto& argument) { return argument.first == key.text(); });
-    if (twice) return TypeError(fmt::format("argument {} is given twice", Quote(key.text())));
-    arguments.keyword.emplace_back(key.text(), value);
+    const std::string& name = key.text();
+    const bool twice = std::any_of(arguments.keyword.begin(), arguments.keyword.end(),
+                                   [&](const auto& argument) { return argument.first == name; });
+    if (twice) return TypeError(fmt::format("argument {} is given twice", Quote(name)));
+    arguments.keyword.emplace_back(name, value);
   }
   return {};
 }

@@ -11,7 +11,7 @@ namespace slim::tmpl {
 
 // Levels of brackets and blocks inside each other, and of operators in one expression.
 inline constexpr int kMaxNesting = 200;
-inline constexpr int kMaxHeight = 500;
+inline constexpr int kMaxHeight = 250;
 
 // Errors: TPL-syntax, TPL-unsupported, TPL-limit, with the line.
 Result<Template> ParseTemplate(std::string_view source);

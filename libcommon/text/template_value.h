@@ -43,8 +43,8 @@ class Budget {
       : steps_left_(max_steps), max_bytes_(max_bytes), max_depth_(max_depth) {}
 
   Status Steps(uint64_t count);
-  // Text of `bytes` is about to be made: it must fit the output limit and costs a step every 32
-  // bytes.
+  // Text of `bytes` is about to be made: it must fit the output limit and costs a step and one more
+  // every 64 bytes.
   Status Text(uint64_t bytes);
   // The limit alone, for text that grows piece by piece.
   Status Fits(uint64_t bytes) const;

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("SLIM_BIN", os.path.join(ROOT, "build", "release", "bin"))
@@ -31,6 +32,7 @@ class Judge(unittest.TestCase):
         import emulate
         import transformers
 
+        transformers.logging.set_verbosity_error()  # the text is longer than the context: it is cut into windows
         cls.emulate = emulate
         cls.tokenizer = transformers.AutoTokenizer
         with open(TEXT, encoding="utf-8") as file:
@@ -43,6 +45,9 @@ class Judge(unittest.TestCase):
             tokenizer = self.tokenizer.from_pretrained(path)
             self.floats[path] = model, tokenizer, self.emulate.perplexity(model, tokenizer, self.text, WINDOWS, TOKENS)
         return self.floats[path]
+
+    def setUp(self):
+        warnings.simplefilter("ignore", ResourceWarning)  # the judge's
 
     def check(self, first, second, tolerance):
         """KL to `tolerance` relative; a first choice may fall on the other side of a tie."""

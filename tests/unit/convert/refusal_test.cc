@@ -166,5 +166,30 @@ TEST(Refusal, MemoryBelowTheLargestTensor) {
   EXPECT_TRUE(ConvertTo(Golden(kM0), scratch.Path("out"), options).ok());
 }
 
+// Changes a file of the input once the first tensors were converted.
+class Meddler : public Listener {
+ public:
+  explicit Meddler(std::string path) : path_(std::move(path)) {}
+  void Progress(std::string_view, uint64_t, uint64_t) override {
+    std::ofstream(path_, std::ios::app) << " ";
+  }
+
+ private:
+  std::string path_;
+};
+
+TEST(Refusal, InputThatChangesWhileItIsRead) {
+  const ScratchFolder scratch;
+  CopyFolder(Golden(kM0), scratch.Path("in"));
+  Meddler meddler(scratch.Path("in/quant_model_weight_w8a8.safetensors"));
+  ThreadPool pool(2);
+  const auto plan = Convert(scratch.Path("in"), scratch.Path("out"), To(Dialect::kAscendV1),
+                            {.force = false, .fsync = false}, pool, meddler);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kSystem);
+  EXPECT_EQ(KindOf(scratch.Path("out")), FileKind::kMissing);
+  EXPECT_EQ(KindOf(scratch.Path(".out.slim-partial")), FileKind::kMissing);
+}
+
 }  // namespace
 }  // namespace slim

@@ -22,7 +22,6 @@ struct RandomCheckpoint {
 
   void AddLinear(const std::string& module, uint64_t n, uint64_t k, const std::string& label) {
     const bool is_static = label == "W8A8";
-    const DType scale = Chance(2) ? DType::kF32 : float_dtype;
     Add(module + ".weight", label == "FLOAT" ? float_dtype : DType::kI8, {n, k}, label);
     if (Chance(3)) Add(module + ".bias", Chance(2) ? DType::kF32 : float_dtype, {n}, "FLOAT");
     if (label == "FLOAT") return;
@@ -59,6 +58,7 @@ struct RandomCheckpoint {
     seven_tensors = Chance(2);
     smoothed = Chance(2);
     float_dtype = Chance(2) ? DType::kBF16 : DType::kF16;
+    scale = Chance(2) ? DType::kF32 : float_dtype;
     deq = float_dtype == DType::kBF16 ? DType::kF32 : DType::kI64;
     Add("model.embed_tokens.weight", float_dtype, {24, hidden}, "FLOAT");
     const bool copies = dialect == Dialect::kMindIE;
@@ -136,6 +136,7 @@ struct RandomCheckpoint {
   bool seven_tensors = false;
   bool smoothed = false;
   DType float_dtype = DType::kBF16;
+  DType scale = DType::kF32;
   DType deq = DType::kF32;
 };
 

@@ -56,6 +56,11 @@ TEST(DumpJson, IndentsAsPython) {
             "\"\\u00e9\\ud83d\\ude00\"\n    ]\n}");
 }
 
+TEST(DumpJson, EscapesDelAsPythonDoes) {
+  EXPECT_EQ(DumpJson(Json("\x7f")), "\"\\u007f\"");
+  EXPECT_EQ(DumpJson(Json("\x7f"), {.ensure_ascii = false}), "\"\x7f\"");
+}
+
 TEST(DumpJson, RealsReadBack) {
   EXPECT_EQ(DumpJson(Json::Real(0.1)), "0.1");
   EXPECT_EQ(DumpJson(Json::Real(3)), "3.0");

@@ -80,7 +80,7 @@ TEST(DiffReportText, ShowsOnlyWhatWasAskedFor) {
 TEST(DiffReportText, EscapesNames) {
   DiffResult result = Sample();
   result.second.path = "a\nb\x1B[0m";
-  EXPECT_THAT(DiffReportText(result, AllMetrics()), HasSubstr("a\\x0Ab\\x1B[0m"));
+  EXPECT_THAT(DiffReportText(result, AllMetrics()), HasSubstr("a\\x0ab\\x1b[0m"));
 }
 
 TEST(DiffReportJson, HasTheFigures) {

@@ -1,0 +1,1 @@
+slim-convert --list

@@ -1,0 +1,2 @@
+slim-run $TESTDATA/models/tiny-qwen2 -p "Question: \"What's deep learning?\"
+Answer:" --json --backend reference

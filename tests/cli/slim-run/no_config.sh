@@ -1,0 +1,3 @@
+cp -r $TESTDATA/models/tiny-llama model
+rm model/config.json
+slim-run model -p hello

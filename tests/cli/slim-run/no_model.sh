@@ -1,0 +1,1 @@
+slim-run nothing-here -p hello

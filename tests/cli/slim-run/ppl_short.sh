@@ -1,0 +1,1 @@
+echo "In the beginning" | slim-run $TESTDATA/models/tiny-llama --ppl -
