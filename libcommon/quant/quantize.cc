@@ -23,12 +23,10 @@
 namespace slim {
 namespace {
 
-// What smoothing decided for one group of linears that share an input.
-struct GroupScales {
-  FoldedNorm norm;
-  float activation_min = 0;  // of the smoothed input
-  float activation_max = 0;
-};
+// Calibration text never shows the widest activations: static ranges get this much more than was
+// seen. Measured on the trained test models (testdata/models, held-out text): 1 % costs no
+// resolution and saves clipping; 5 % costs resolution.
+constexpr float kRangeHeadroom = 1.01F;
 
 class Pipeline {
  public:
@@ -202,7 +200,8 @@ class Pipeline {
     const float max = *std::max_element(channels.max.begin(), channels.max.end());
     const DType compute = options_.compute == ComputeMode::kModel ? weight_dtype : DType::kF32;
     const DType stored = options_.layout == Dialect::kAscendV1 ? DType::kF32 : plan_.model_dtype;
-    return AsymmetricInt8Range(min, max, compute, stored);
+    const float headroom = options_.compute == ComputeMode::kModel ? 1.0F : kRangeHeadroom;
+    return AsymmetricInt8Range(min * headroom, max * headroom, compute, stored);
   }
 
   Result<Tensor> ReadTensor(const std::string& name) {

@@ -8,6 +8,9 @@
 namespace slim {
 namespace {
 
+// New tokens that the cache makes room for in advance; beyond, it grows as they come.
+constexpr uint64_t kReservedTokens = 1024;
+
 void Keep(std::span<const int32_t> ids, const std::vector<float>& logits, Generated& generated) {
   generated.evaluated_ids.insert(generated.evaluated_ids.end(), ids.begin(), ids.end());
   generated.logits.insert(generated.logits.end(), logits.begin(), logits.end());
@@ -40,7 +43,7 @@ Result<Generated> Generate(const Model& model, std::span<const int32_t> prompt, 
   std::vector<float> logits;
   const std::span<const int32_t> rest = prompt.subspan(sequence.length());
   if (options.max_new_tokens == 0 && !options.keep_logits) return generated;
-  sequence.Reserve(std::min(options.context, prompt.size() + options.max_new_tokens));
+  sequence.Reserve(prompt.size() + std::min(options.max_new_tokens, kReservedTokens));
   SLIM_TRY(model.Forward(rest, sequence, !options.keep_logits, logits));
   if (options.keep_logits) Keep(rest, logits, generated);
   Sampler sampler(options.sampling);

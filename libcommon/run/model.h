@@ -51,7 +51,8 @@ class Model {
 
   // Appends `tokens` (at least one) to the sequence. `logits` becomes [tokens, vocab_size], or [1,
   // vocab_size] of the last one. Errors: RUN-token-range, RUN-not-finite (names the first block
-  // whose output has a NaN or infinity), kCancelled after a signal.
+  // whose output has a NaN or infinity), kCancelled after a signal; after an error the
+  // sequence is of no use until it is cleared.
   Status Forward(std::span<const int32_t> tokens, Sequence& sequence, bool last_only,
                  std::vector<float>& logits) const;
 

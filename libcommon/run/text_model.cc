@@ -84,7 +84,7 @@ Result<std::vector<int32_t>> TextModel::EncodePrompt(std::string_view text,
                                                      std::string_view source) const {
   SLIM_ASSIGN(std::vector<int32_t> ids, Encode(text, source, true));
   if (ids.empty()) {
-    return InputError("RUN-empty-prompt", "the prompt has no token: there is nothing to go on from")
+    return InputError("RUN-empty-prompt", "has no token: there is nothing to go on from")
         .WithPath(source);
   }
   return ids;

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <iostream>
-#include <iterator>
 #include <sstream>
+#include <utility>
 
 #include "base/text.h"
 #include "os/file.h"

@@ -1,0 +1,1 @@
+slim-run $TESTDATA/models/tiny-qwen2 -p ""
