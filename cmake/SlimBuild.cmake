@@ -40,14 +40,13 @@ function(slim_library)
   set(layers ${SLIM_LAYERS})
   list(REMOVE_ITEM layers cli)
   list(TRANSFORM layers PREPEND slim_)
-  file(WRITE ${PROJECT_BINARY_DIR}/slim.cc "")
-  add_library(slim SHARED ${PROJECT_BINARY_DIR}/slim.cc)
-  set_target_properties(slim PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
-  # An override and not $<LINK_LIBRARY:…>: the layers link each other as well, and CMake 3.25 refuses a library that comes
-  # with and without a feature.
-  list(JOIN layers "," listed)
+  # Made of the layers' objects; the layers themselves are linked for the third-party libraries they bring.
+  add_library(slim SHARED)
+  foreach(layer ${layers})
+    target_sources(slim PRIVATE $<TARGET_OBJECTS:${layer}>)
+  endforeach()
+  set_target_properties(slim PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE CXX)
   target_link_libraries(slim PRIVATE ${layers})
-  set_property(TARGET slim PROPERTY LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${listed}")
   target_link_options(slim PRIVATE
                       "-Wl,--version-script,${PROJECT_SOURCE_DIR}/libcommon/libslim.map")
   set_target_properties(slim PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/libcommon/libslim.map)

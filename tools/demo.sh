@@ -9,8 +9,8 @@ sh tools/packages.sh build
 
 if [ ! -x build/release/bin/slim-run ] || [ -n "$(find libcommon tools cmake CMakeLists.txt -newer build/release/bin/slim-run -name '*.*' -print -quit)" ]; then
   echo "demo: building (some minutes the first time)"
-  cmake --preset release -DSLIM_TESTS=OFF >/dev/null
-  cmake --build --preset release >/dev/null
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target slim-quant slim-verify slim-convert slim-diff slim-run >/dev/null
 fi
 PATH="$PWD/build/release/bin:$PATH"
 export PATH
@@ -24,19 +24,20 @@ else
 fi
 models=$PWD/testdata/models
 text=$PWD/testdata/golden/held-out-text.txt
+calibration=$PWD/testdata/golden/calib.jsonl
 question='Question: "What'"'"'s deep learning?"
 Answer:'
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() {
   printf '$'
-  printf ' %s' "$@" | sed "s|$models/||g; s|$out/||g; s|$text|held-out-text.txt|g"
+  printf ' %s' "$@" | sed "s|$models/||g; s|$out/||g; s|$text|held-out-text.txt|g; s|$calibration|calib.jsonl|g"
   printf '\n'
   "$@"
 }
 
 for model in tiny-llama tiny-qwen2; do
   say "$model: quantize to W8A8, verify"
-  show slim-quant "$models/$model" -o "$out/$model-w8a8" --force
+  show slim-quant "$models/$model" -o "$out/$model-w8a8" --calib "$calibration" --force
   show slim-verify --deep "$out/$model-w8a8"
 
   say "$model: AscendV1 -> MindIE-exclusive -> AscendV1, the same bytes"
@@ -49,7 +50,7 @@ for model in tiny-llama tiny-qwen2; do
   say "$model: what did quantization cost? With smoothing, the default ..."
   show slim-diff "$models/$model" "$out/$model-w8a8" --prompts "$text" --windows 12 --tokens 256 --max-kl 0.01
   say "$model: ... and without it"
-  slim-quant "$models/$model" -o "$out/$model-unsmoothed" --smooth none --force --quiet
+  slim-quant "$models/$model" -o "$out/$model-unsmoothed" --smooth none --calib "$calibration" --force --quiet
   show slim-diff "$models/$model" "$out/$model-unsmoothed" --prompts "$text" --windows 12 --tokens 256
 
   say "$model: ask it a question: float, W8A8, W8A8 without smoothing"

@@ -59,7 +59,8 @@ struct Tensor {
   static Tensor Copy(const TensorView& view);
 
   bool empty() const { return data.size() == 0; }
-  uint64_t elements() const { return ElementCount(shape).value_or(0); }
+  // 0 for a default-constructed tensor, whose shape is that of a scalar.
+  uint64_t elements() const { return empty() ? 0 : ElementCount(shape).value_or(0); }
   TensorView view() const { return {dtype, shape, data.bytes()}; }
   template <class T>
   std::span<T> as() {

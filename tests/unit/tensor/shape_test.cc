@@ -25,6 +25,8 @@ TEST(ByteSize, RefusesPartialBytes) {
   EXPECT_EQ(ByteSize(DType::kF6E2M3, {1}).error().rule, "ST-partial-byte");
 }
 
+TEST(Tensor, NothingHasNoElements) { EXPECT_EQ(Tensor().elements(), 0U); }
+
 TEST(Tensor, ElementsAsDoubles) {
   const Tensor tensor = Tensor::FromFloats({2}, std::vector<float>{1.5F, -2.0F});
   EXPECT_EQ(ElementAsDouble(tensor.view(), 1), -2.0);
