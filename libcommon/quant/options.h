@@ -36,6 +36,7 @@ struct QuantOptions {
   std::vector<std::string> quantize_names;
   std::string calibration_file;  // empty: the set that ships
   uint64_t part_size = 0;        // bytes; 0: the layout's own rule
+  uint64_t max_memory = 0;       // bytes; 0: no limit
   int threads = 1;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <optional>
 
 #include "base/text.h"
@@ -43,9 +44,20 @@ class Pipeline {
       SLIM_ASSIGN(tokens_,
                   LoadCalibration(source_, plan_.config, options_.calibration_file, listener_));
     }
+    SLIM_TRY(CheckMemory());
     SLIM_ASSIGN(CheckpointWriter writer,
                 CheckpointWriter::Create(plan_.write, target, output, listener_));
     writer_ = &writer;
+    // The digests of the input are needed last and cost a pass over it: they are taken beside the
+    // work.
+    input_digests_ =
+        std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred, [this] {
+          std::vector<std::string> side_files;
+          for (const SideFile& file : ChooseSideFiles(source_, false).copied)
+            side_files.push_back(file.name);
+          ThreadPool pool(1);
+          return DigestInputs(source_, side_files, pool);
+        });
     SLIM_TRY(WriteBlocks());
     SLIM_TRY(WriteRest());
     SLIM_TRY(WriteSideFiles(writer));
@@ -58,6 +70,21 @@ class Pipeline {
   }
 
  private:
+  Status CheckMemory() const {
+    if (options_.max_memory == 0) return {};
+    uint64_t tokens = 0;
+    uint64_t longest = 0;
+    for (const std::vector<int32_t>& sample : tokens_.samples) {
+      tokens += sample.size();
+      longest = std::max<uint64_t>(longest, sample.size());
+    }
+    const uint64_t needed = EstimateMemory(plan_, tokens, longest);
+    if (needed <= options_.max_memory) return {};
+    return UsageError(fmt::format("--max-memory is {}, this run needs {}",
+                                  HumanSize(options_.max_memory), HumanSize(needed)),
+                      tokens > 0 ? "fewer or shorter calibration samples need less" : "");
+  }
+
   Status WriteBlocks() {
     std::optional<CalibrationPass> pass;
     if (plan_.needs_calibration) {
@@ -209,12 +236,18 @@ class Pipeline {
     return tensor;
   }
 
+  // A float tensor that only travels; NaN or infinity in it is refused as in a quantized one.
   Status CopyTensor(const std::string& from, const std::string& to) {
     const TensorEntry& entry = *source_.Find(from);
-    SLIM_ASSIGN(std::string digest,
-                writer_->Copy(to, [&](std::span<std::byte> part, uint64_t offset) {
-                  return source_.ReadPart(entry, part, offset);
-                }));
+    std::vector<float> values;
+    const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
+      SLIM_TRY(source_.ReadPart(entry, part, offset));
+      values.resize(part.size() / (DTypeBits(entry.dtype) / 8));
+      ToFloat(entry.dtype, part.data(), values.data(), values.size());
+      if (AllFinite(values.data(), values.size())) return {};
+      return NotFiniteError(from);
+    };
+    SLIM_ASSIGN([[maybe_unused]] const std::string digest, writer_->Copy(to, read));
     return {};
   }
 
@@ -254,10 +287,7 @@ class Pipeline {
       calibration.Set("file", tokens_.name).Set("xxh3_128", tokens_.digest);
       receipt.configuration.Set("calibration", std::move(calibration));
     }
-    std::vector<std::string> side_files;
-    for (const SideFile& file : ChooseSideFiles(source_, false).copied)
-      side_files.push_back(file.name);
-    SLIM_ASSIGN(receipt.inputs, DigestInputs(source_, side_files, pool_));
+    SLIM_ASSIGN(receipt.inputs, input_digests_.get());
     receipt.loss_class = LossClassName(LossClass::kRequantized);
     for (const LinearPlan& linear : plan_.linears) {
       if (!linear.reason.empty()) receipt.notes.push_back({linear.name, "float: " + linear.reason});
@@ -289,6 +319,7 @@ class Pipeline {
   Listener& listener_;
   ThreadPool pool_;
   CheckpointWriter* writer_ = nullptr;
+  std::future<Result<std::vector<FileDigest>>> input_digests_;
   CalibrationTokens tokens_;
   ChannelRanges ranges_;  // of the current block, smoothed where its norm is
   // Of the current block: column scales by linear, folded weights by norm.

@@ -27,12 +27,6 @@ void LoadRow(const TensorView& weight, uint64_t row, std::span<const float> colu
   RoundToDType(compute, values.data(), values.size());
 }
 
-Error NotFinite(const std::string& tensor, uint64_t row) {
-  return InputError("QU-not-finite", fmt::format("row {} holds NaN or infinity", row),
-                    "the source checkpoint is damaged")
-      .WithTensor(tensor);
-}
-
 void StoreFloats(std::span<const float> values, Tensor& to) {
   if (to.dtype == DType::kI64) {
     for (size_t i = 0; i < values.size(); ++i) to.as<int64_t>()[i] = FloatToDeqBits(values[i]);
@@ -41,22 +35,13 @@ void StoreFloats(std::span<const float> values, Tensor& to) {
   }
 }
 
-// Remembers the first (lowest) row that failed, whatever thread saw it.
-class FirstRow {
- public:
-  void Note(uint64_t row) {
-    uint64_t seen = row_.load();
-    while (row < seen && !row_.compare_exchange_weak(seen, row)) {
-    }
-  }
-  bool none() const { return row_.load() == UINT64_MAX; }
-  uint64_t row() const { return row_.load(); }
-
- private:
-  std::atomic<uint64_t> row_ = UINT64_MAX;
-};
-
 }  // namespace
+
+Error NotFiniteError(std::string_view tensor) {
+  return InputError("QU-not-finite", "holds NaN or infinity",
+                    "the source checkpoint is damaged, fetch it again")
+      .WithTensor(tensor);
+}
 
 Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput& input,
                                     const QuantOptions& options, DType model_dtype,
@@ -71,25 +56,25 @@ Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput&
   }
   const auto codes = record[Role::kWeight].as<int8_t>();
   std::vector<float> scales(linear.n);
-  FirstRow bad;
+  std::atomic<bool> finite = true;
   pool.ParallelFor(linear.n, kRowsPerTask, [&](uint64_t begin, uint64_t end) {
     std::vector<float> row(linear.k);
     for (uint64_t i = begin; i < end; ++i) {
       LoadRow(input.weight, i, input.column_scale, compute, row);
       if (!AllFinite(row.data(), row.size())) {
-        bad.Note(i);
+        finite = false;
         return;
       }
       scales[i] = QuantizeChannelInt8(row, compute, codes.subspan(i * linear.k, linear.k));
     }
   });
-  if (!bad.none()) return NotFinite(fmt::format("{}.weight", linear.name), bad.row());
+  if (!finite) return NotFiniteError(fmt::format("{}.weight", linear.name));
 
   std::vector<float> bias(input.bias ? linear.n : 0);
   if (input.bias) {
     ToFloat(bias_dtype, input.bias->bytes.data(), bias.data(), bias.size());
     if (!AllFinite(bias.data(), bias.size()))
-      return NotFinite(fmt::format("{}.bias", linear.name), 0);
+      return NotFiniteError(fmt::format("{}.bias", linear.name));
     StoreFloats(bias, record[Role::kBias]);
   }
   if (linear.scheme != Scheme::kW8A8) {
@@ -122,16 +107,16 @@ Result<Tensor> ScaleColumns(const std::string& name, const TensorView& weight,
   Tensor scaled(weight.dtype, weight.shape);
   const uint64_t k = weight.shape[1];
   const uint64_t row_bytes = k * (DTypeBits(weight.dtype) / 8);
-  FirstRow bad;
+  std::atomic<bool> finite = true;
   pool.ParallelFor(weight.shape[0], kRowsPerTask, [&](uint64_t begin, uint64_t end) {
     std::vector<float> row(k);
     for (uint64_t i = begin; i < end; ++i) {
       LoadRow(weight, i, column_scale, weight.dtype, row);
-      if (!AllFinite(row.data(), k)) bad.Note(i);
+      if (!AllFinite(row.data(), k)) finite = false;
       FromFloat(weight.dtype, row.data(), scaled.data.data() + i * row_bytes, k);
     }
   });
-  if (!bad.none()) return NotFinite(name, bad.row());
+  if (!finite) return NotFiniteError(name);
   return scaled;
 }
 

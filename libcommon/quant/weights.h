@@ -20,6 +20,9 @@ struct WeightInput {
   std::optional<QuantizationRange> activation;  // static types
 };
 
+// QU-not-finite: `tensor` holds NaN or infinity.
+Error NotFiniteError(std::string_view tensor);
+
 // Errors: NaN or infinity in the weight or bias (QU-not-finite, names the tensor and the row); a
 // quant_bias beyond int32.
 Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput& input,

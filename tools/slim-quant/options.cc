@@ -325,6 +325,7 @@ Result<QuantCommand> ReadQuantCommand(const Arguments& arguments, Console& conso
   command->write = arguments.output_options();
   command->dry_run = arguments.Has("dry-run");
   command->options.part_size = arguments.Size("part-size", 0);
+  command->options.max_memory = arguments.Size("max-memory", 0);
   command->options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   return command;
 }

@@ -1,0 +1,1 @@
+slim-quant $TESTDATA/models/tiny-llama --dry-run

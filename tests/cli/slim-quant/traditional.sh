@@ -1,0 +1,9 @@
+# The traditional command of source document S004, and what --mindie_format and --anti_method make of it.
+slim-quant --model_path $TESTDATA/models/tiny-qwen2 --save_directory out --calib_file $TESTDATA/golden/calib.jsonl --w_bit 8 --a_bit 8 --device_type npu --trust_remote_code True
+ls out | grep quant_model
+slim-quant --model_path $TESTDATA/models/tiny-qwen2 --save_directory out2 --calib_file $TESTDATA/golden/calib.jsonl --w_bit 8 --a_bit 8 --act_method 1 --anti_method m2 --disable_names model.layers.0.mlp.down_proj model.layers.1.mlp.down_proj --mindie_format
+ls out2 | grep quant_model
+grep quantize out2/config.json
+grep -c '"model.layers.0.mlp.down_proj.weight": "FLOAT"' out2/quant_model_description_w8a8.json
+grep -c '"model.layers.2.mlp.down_proj.weight": "W8A8"' out2/quant_model_description_w8a8.json
+slim-verify -q out out2
