@@ -175,7 +175,7 @@ Status CheckpointWriter::Write(std::string_view name, std::span<const std::byte>
   return Remember(name, Xxh3(bytes));
 }
 
-Result<std::string> CheckpointWriter::Copy(std::string_view name, const ReadPart& read) {
+Status CheckpointWriter::Copy(std::string_view name, const ReadPart& read) {
   SLIM_ASSIGN(const Place* place, FindPlace(name));
   Buffer chunk(std::min<uint64_t>(place->size, 4ULL << 20));
   Xxh3Hasher hasher;
@@ -186,9 +186,7 @@ Result<std::string> CheckpointWriter::Copy(std::string_view name, const ReadPart
     hasher.Update(part);
     SLIM_TRY(files_[place->shard].WriteAt(part, place->offset + done));
   }
-  std::string digest = hasher.Finish();
-  SLIM_TRY(Remember(name, digest));
-  return digest;
+  return Remember(name, hasher.Finish());
 }
 
 Status CheckpointWriter::WriteSideFile(std::string_view name, std::string_view content) {

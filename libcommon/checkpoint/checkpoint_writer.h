@@ -58,9 +58,9 @@ class CheckpointWriter {
   // error.
   Status Write(std::string_view name, std::span<const std::byte> bytes);
   // The same, fetched in chunks through `read(part, offset in the tensor)`: for tensors that only
-  // travel. Returns the digest.
+  // travel.
   using ReadPart = std::function<Status(std::span<std::byte> part, uint64_t offset)>;
-  Result<std::string> Copy(std::string_view name, const ReadPart& read);
+  Status Copy(std::string_view name, const ReadPart& read);
   Status WriteSideFile(std::string_view name, std::string_view content);
   Status CopySideFile(const File& source, std::string_view name);
 

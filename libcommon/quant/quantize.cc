@@ -247,8 +247,7 @@ class Pipeline {
       if (AllFinite(values.data(), values.size())) return {};
       return NotFiniteError(from);
     };
-    SLIM_ASSIGN([[maybe_unused]] const std::string digest, writer_->Copy(to, read));
-    return {};
+    return writer_->Copy(to, read);
   }
 
   Status VerifyOutput(const std::string& partial) {
@@ -332,7 +331,9 @@ class Pipeline {
 Result<QuantSummary> Quantize(const Checkpoint& source, const QuantPlan& plan,
                               const QuantOptions& options, const std::string& target,
                               const OutputOptions& output, Listener& listener) {
-  return Pipeline(source, plan, options, listener).Run(target, output);
+  auto summary = Pipeline(source, plan, options, listener).Run(target, output);
+  if (summary.ok() || summary.error().tensor.empty()) return summary;
+  return std::move(summary).error().WithPath(source.path());
 }
 
 }  // namespace slim
