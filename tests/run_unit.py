@@ -50,8 +50,8 @@ def main():
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--timeout", type=float, default=600, help="seconds a program may take")
     arguments = parser.parse_args()
-    programs = sorted(path for path in glob.glob(os.path.join(arguments.build, "tests", "unit_*")) if os.access(path, os.X_OK)
-                      and os.path.isfile(path))
+    found = glob.glob(os.path.join(os.path.abspath(arguments.build), "tests", "unit_*"))
+    programs = sorted(path for path in found if os.path.isfile(path) and os.access(path, os.X_OK))
     passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         for program, ok, bad, left, output in pool.map(lambda path: run(path, arguments.timeout), programs):

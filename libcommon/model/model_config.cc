@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 
@@ -183,16 +184,43 @@ Status ReadRope(const Json& config, ModelConfig& model) {
   return {};
 }
 
+// Defaults of transformers' configuration classes, for keys that config.json leaves out.
+constexpr uint64_t kMistralWindow = 4096;
+constexpr uint64_t kQwenFirstWindowLayer = 28;
+
+// Newer files name the attention of each layer; slim knows windows from one layer on to the last.
+Status ReadLayerTypes(const Json& types, ModelConfig& model) {
+  const auto& items = types.items();
+  const auto slides = [](const Json& item) { return item.AsString() == "sliding_attention"; };
+  const auto first = std::find_if(items.begin(), items.end(), slides);
+  if (!std::all_of(first, items.end(), slides)) {
+    return InputError("CF-unsupported",
+                      "config.json 'layer_types' mixes sliding and full attention");
+  }
+  model.first_window_layer = static_cast<uint64_t>(first - items.begin());
+  return {};
+}
+
 Status ReadSlidingWindow(const Json& config, ModelConfig& model) {
+  const bool mistral = model.architecture == Architecture::kMistral;
   // Qwen carries a window that is off unless use_sliding_window says so; Mistral has no such
   // switch.
-  bool used = model.architecture == Architecture::kMistral;
+  bool used = mistral;
   SLIM_TRY(ReadFlag(config, "use_sliding_window", used));
-  if (!used || FindValue(config, "sliding_window") == nullptr) return {};
+  if (!used) return {};
   uint64_t window = 0;
-  SLIM_TRY(ReadDimension(config, "sliding_window", std::nullopt, window));
+  if (FindValue(config, "sliding_window") != nullptr) {
+    SLIM_TRY(ReadDimension(config, "sliding_window", std::nullopt, window));
+  } else if (mistral && config.Find("sliding_window") == nullptr) {
+    window = kMistralWindow;
+  }
+  if (window == 0) return {};
   model.sliding_window = window;
+  if (const Json* types = FindValue(config, "layer_types"); types != nullptr && types->is_array()) {
+    return ReadLayerTypes(*types, model);
+  }
   const Json* first = FindValue(config, "max_window_layers");
+  if (!mistral) model.first_window_layer = kQwenFirstWindowLayer;
   if (first != nullptr && first->AsInteger() && *first->AsInteger() >= 0) {
     model.first_window_layer = static_cast<uint64_t>(*first->AsInteger());
   }

@@ -72,6 +72,33 @@ TEST(ModelConfig, RefusesByName) {
   EXPECT_EQ(RuleOf(With(R"("rope_scaling":{"rope_type":"linear"})")), "CF-missing-key");
 }
 
+// Defaults: MistralConfig and Qwen2Config of transformers 5.
+TEST(ModelConfig, SlidingWindows) {
+  const auto parse = [](std::string text) {
+    return ParseModelConfig(ParseJson(text).value()).value();
+  };
+  std::string mistral = With(R"("rms_norm_eps":1e-5)");
+  mistral.replace(mistral.find("llama"), 5, "mistral");
+  EXPECT_EQ(parse(mistral).sliding_window, 4096U);
+  std::string open = With(R"("sliding_window":null)");
+  open.replace(open.find("llama"), 5, "mistral");
+  EXPECT_FALSE(parse(open).sliding_window);
+  const auto qwen = [&](std::string_view more) {
+    std::string text = With(more);
+    return text.replace(text.find("llama"), 5, "qwen2");
+  };
+  EXPECT_FALSE(parse(qwen(R"("sliding_window":32)")).sliding_window);
+  EXPECT_EQ(parse(qwen(R"("sliding_window":32,"use_sliding_window":true)")).first_window_layer,
+            28U);
+  const ModelConfig typed = parse(qwen(
+      R"("sliding_window":32,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"])"));
+  EXPECT_EQ(typed.first_window_layer, 1U);
+  EXPECT_EQ(
+      RuleOf(qwen(
+          R"("sliding_window":32,"use_sliding_window":true,"layer_types":["sliding_attention","full_attention"])")),
+      "CF-unsupported");
+}
+
 TEST(GenerationConfig, TakesANumberOrAList) {
   const auto parse = [](std::string_view text) {
     return ParseGenerationConfig(ParseJson(text).value());
