@@ -4,7 +4,8 @@
 #
 #   sh tests/check.sh [--long] [PART...]
 #
-# Parts: layering unit cli flags fault peers format sanitize fuzz; without one all of them. --long fuzzes 10 minutes a target.
+# Parts: layering unit cli flags fault demo peers format sanitize fuzz tidy; without one all but tidy. --long fuzzes 10 minutes
+# a target and adds tidy.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
 # either the tests that need them are skipped.
@@ -16,11 +17,14 @@ parts=""
 for word in "$@"; do
   case $word in
     --long) fuzz_seconds=600 ;;
-    layering | unit | cli | flags | fault | peers | format | sanitize | fuzz) parts="$parts $word" ;;
+    layering | unit | cli | flags | fault | demo | tidy | peers | format | sanitize | fuzz) parts="$parts $word" ;;
     *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
   esac
 done
-[ -n "$parts" ] || parts="layering format unit cli flags fault peers sanitize fuzz"
+if [ -z "$parts" ]; then
+  parts="layering format unit cli flags fault demo peers sanitize fuzz"
+  [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy"
+fi
 
 CCACHE_BASEDIR=$(pwd)
 CCACHE_NOHASHDIR=1
@@ -102,6 +106,11 @@ format_check() {
   find libcommon tools tests bench \( -name '*.cc' -o -name '*.h' \) -print0 | xargs -0 clang-format --dry-run -Werror
 }
 
+# Some minutes a core: asked for by name, or part of --long.
+tidy_check() {
+  find libcommon tools -name '*.cc' -print0 | xargs -0 -n 4 -P "$jobs" clang-tidy -p build/release --quiet
+}
+
 find_peers() {
   peers=${SLIM_PEERS_PYTHON:-}
   [ -z "$peers" ] || return 0
@@ -175,7 +184,11 @@ for part in $parts; do
       fi
       ;;
     cli) need_build release && run "command-line tests" python3 tests/run.py -j "$jobs" ;;
-    flags) need_build release && run "flags and man pages" python_tests python3 tests/flags_test.py ;;
+    flags)
+      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py
+      ;;
+    demo) need_build release && run "demo" sh tools/demo.sh ;;
+    tidy) need_build release && run "clang-tidy" tidy_check ;;
     fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;
     peers) need_build release && check_peers ;;
     sanitize) sanitize ;;
