@@ -19,6 +19,7 @@
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "kernels/transformer.h"
+#include "os/processors.h"
 #include "parallel/thread_pool.h"
 
 #if defined(__x86_64__)

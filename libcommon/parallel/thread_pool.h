@@ -31,8 +31,4 @@ class ThreadPool {
   std::unique_ptr<State> state_;
 };
 
-// Processors this process may use: the smaller of the affinity mask and the cgroup quota (rounded
-// up), at least 1.
-int DefaultThreadCount();
-
 }  // namespace slim

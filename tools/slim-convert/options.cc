@@ -1,6 +1,6 @@
 #include "options.h"
 
-#include "parallel/thread_pool.h"
+#include "os/processors.h"
 
 namespace slim {
 namespace {

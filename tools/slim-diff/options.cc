@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "parallel/thread_pool.h"
+#include "os/processors.h"
 
 namespace slim {
 namespace {

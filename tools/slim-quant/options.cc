@@ -6,7 +6,7 @@
 #include <array>
 
 #include "base/text.h"
-#include "parallel/thread_pool.h"
+#include "os/processors.h"
 
 namespace slim {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "parallel/thread_pool.h"
+#include "os/processors.h"
 
 namespace slim {
 namespace {

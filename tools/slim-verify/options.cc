@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "os/file.h"
-#include "parallel/thread_pool.h"
+#include "os/processors.h"
 
 namespace slim {
 namespace {

@@ -98,10 +98,5 @@ TEST(ThreadPool, TwoPoolsAtOnce) {
   EXPECT_EQ(total, 12800U);
 }
 
-TEST(DefaultThreadCount, IsPositiveAndWithinTheMachine) {
-  EXPECT_GE(DefaultThreadCount(), 1);
-  EXPECT_LE(DefaultThreadCount(), static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 }  // namespace
 }  // namespace slim
