@@ -308,7 +308,7 @@ void Dump(const Json& value, const JsonStyle& style, int level, std::string& out
   const auto newline = [&](int depth) {
     if (style.indent < 0) return;
     out += '\n';
-    out.append(static_cast<size_t>(depth * style.indent), ' ');
+    out.append(static_cast<size_t>(depth) * static_cast<size_t>(style.indent), ' ');
   };
   const auto comma = [&] { out += style.indent < 0 && style.spaces ? ", " : ","; };
   switch (value.kind()) {

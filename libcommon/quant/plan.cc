@@ -105,6 +105,11 @@ class Planner {
                                                                : plan_.unknown_tensors;
       list.push_back(entry.name);
     }
+    if (!plan_.unknown_tensors.empty()) {
+      listener_.Warning(fmt::format(
+          "{} tensors are not part of the architecture and are carried as they are: {} first",
+          plan_.unknown_tensors.size(), Quote(plan_.unknown_tensors.front())));
+    }
     return {};
   }
 

@@ -242,6 +242,8 @@ class Pipeline {
     std::vector<float> values;
     const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
       SLIM_TRY(source_.ReadPart(entry, part, offset));
+      // A tensor that is not part of the architecture may be of any dtype.
+      if (!CanConvertToFloat(entry.dtype)) return {};
       values.resize(part.size() / (DTypeBits(entry.dtype) / 8));
       ToFloat(entry.dtype, part.data(), values.data(), values.size());
       if (AllFinite(values.data(), values.size())) return {};
