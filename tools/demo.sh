@@ -27,7 +27,8 @@ text=$PWD/testdata/golden/held-out-text.txt
 calibration=$PWD/testdata/golden/calib.jsonl
 question='Question: "What'"'"'s deep learning?"
 Answer:'
-say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
+say() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 show() {
   printf '$'
   printf ' %s' "$@" | sed "s|$models/||g; s|$out/||g; s|$text|held-out-text.txt|g; s|$calibration|calib.jsonl|g"

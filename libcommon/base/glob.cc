@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 
 #include "base/text.h"
@@ -38,7 +39,7 @@ std::optional<std::vector<std::string>> ExpandRange(std::string_view body) {
   if (!first || !last) return std::nullopt;
   std::vector<std::string> words;
   const int step = *first <= *last ? 1 : -1;
-  for (long i = *first; words.size() <= kMaxWords; i += step) {
+  for (int64_t i = *first; words.size() <= kMaxWords; i += step) {
     words.push_back(std::to_string(i));
     if (i == *last) break;
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
+
 #include "base/bytes.h"
 #include "base/text.h"
 #include "dtype/scalar_convert.h"
@@ -142,6 +144,7 @@ void DequantizeWeightRow(const LinearRecord& record, uint64_t n_index, std::span
     return;
   }
   const uint64_t groups = record[Role::kWeightScale].elements() / record.n();
+  assert(groups > 0);  // CheckRecord has seen to it
   const uint64_t group_size = k / groups;
   for (uint64_t g = 0; g < groups; ++g) {
     const uint64_t index = n_index * groups + g;
