@@ -4,7 +4,7 @@
 #
 #   sh tests/check.sh [--long] [PART...]
 #
-# Parts: layering unit cli flags fault demo peers format sanitize fuzz tidy; without one all but tidy. --long fuzzes 10 minutes
+# Parts: layering unit cli flags fault accuracy demo peers format sanitize fuzz tidy; without one all but tidy. --long fuzzes 10 minutes
 # a target and adds tidy.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
@@ -17,12 +17,12 @@ parts=""
 for word in "$@"; do
   case $word in
     --long) fuzz_seconds=600 ;;
-    layering | unit | cli | flags | fault | demo | tidy | peers | format | sanitize | fuzz) parts="$parts $word" ;;
+    layering | unit | cli | flags | fault | accuracy | demo | tidy | peers | format | sanitize | fuzz) parts="$parts $word" ;;
     *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
   esac
 done
 if [ -z "$parts" ]; then
-  parts="layering format unit cli flags fault demo peers sanitize fuzz"
+  parts="layering format unit cli flags fault accuracy demo peers sanitize fuzz"
   [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy"
 fi
 
@@ -187,6 +187,7 @@ for part in $parts; do
     flags)
       need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py
       ;;
+    accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;
     tidy) need_build release && run "clang-tidy" tidy_check ;;
     fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;
