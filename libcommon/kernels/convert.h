@@ -20,5 +20,10 @@ void ToFloat(DType dtype, const std::byte* from, float* to, uint64_t count);
 void FromFloat(DType dtype, const float* from, std::byte* to, uint64_t count);
 // To `dtype` (CanConvertFromFloat) and back, in place; F32 changes nothing.
 void RoundToDType(DType dtype, float* values, uint64_t count);
+// One value.
+inline float Rounded(float value, DType dtype) {
+  RoundToDType(dtype, &value, 1);
+  return value;
+}
 
 }  // namespace slim

@@ -12,28 +12,23 @@ namespace {
 
 constexpr float kSmallestScale = 0x1p-23F;
 
-float Round(float value, DType compute) {
-  RoundToDType(compute, &value, 1);
-  return value;
-}
-
 }  // namespace
 
 QuantizationRange AsymmetricInt8Range(float min, float max, DType compute, DType stored) {
-  const float low = std::min(Round(min, compute), 0.0F);
-  const float high = std::max(Round(max, compute), 0.0F);
+  const float low = std::min(Rounded(min, compute), 0.0F);
+  const float high = std::max(Rounded(max, compute), 0.0F);
   QuantizationRange range;
-  range.scale = Round(Round(high / 255.0F, compute) - Round(low / 255.0F, compute), compute);
-  range.scale = Round(std::max(range.scale, kSmallestScale), stored);
-  const float steps = std::nearbyint(Round(-low / range.scale, compute));
-  range.offset = Round(Round(steps, compute) - 128.0F, compute);
+  range.scale = Rounded(Rounded(high / 255.0F, compute) - Rounded(low / 255.0F, compute), compute);
+  range.scale = Rounded(std::max(range.scale, kSmallestScale), stored);
+  const float steps = std::nearbyint(Rounded(-low / range.scale, compute));
+  range.offset = Rounded(Rounded(steps, compute) - 128.0F, compute);
   return range;
 }
 
 QuantizationRange SymmetricInt8Range(float min, float max, DType compute) {
   const float amax =
-      std::max(-std::min(Round(min, compute), 0.0F), std::max(Round(max, compute), 0.0F));
-  return {std::max(Round(amax / 127.0F, compute), kSmallestScale), 0.0F};
+      std::max(-std::min(Rounded(min, compute), 0.0F), std::max(Rounded(max, compute), 0.0F));
+  return {std::max(Rounded(amax / 127.0F, compute), kSmallestScale), 0.0F};
 }
 
 float QuantizeChannelInt8(std::span<const float> row, DType compute, std::span<int8_t> codes) {

@@ -31,8 +31,7 @@ StaticFold FoldStaticW8A8(std::span<const int8_t> codes, uint64_t n, uint64_t k,
   fold.deq_scale.resize(n);
   fold.quant_bias.resize(n);
   for (uint64_t i = 0; i < n; ++i) {
-    float deq = input.scale * weight_scale[i];
-    RoundToDType(compute, &deq, 1);
+    const float deq = Rounded(input.scale * weight_scale[i], compute);
     fold.deq_scale[i] = deq;
     const auto code_sum = static_cast<double>(SumInt8(codes.data() + i * k, k));
     if (rounding == FoldRounding::kOnce) {
@@ -43,8 +42,7 @@ StaticFold FoldStaticW8A8(std::span<const int8_t> codes, uint64_t n, uint64_t k,
       continue;
     }
     const float correction = static_cast<float>(code_sum) * input.offset;
-    float quotient = bias.empty() ? 0.0F : bias[i] / deq;
-    if (!bias.empty()) RoundToDType(compute, &quotient, 1);
+    const float quotient = bias.empty() ? 0.0F : Rounded(bias[i] / deq, compute);
     fold.quant_bias[i] = RoundToInt32(quotient - correction, saturated);
   }
   return fold;

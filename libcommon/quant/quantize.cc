@@ -14,7 +14,6 @@
 #include "convert/receipt.h"
 #include "kernels/convert.h"
 #include "kernels/reduce.h"
-#include "os/digest.h"
 #include "os/interrupt.h"
 #include "quant/calibration.h"
 #include "quant/smooth.h"
@@ -37,7 +36,8 @@ class Pipeline {
         plan_(plan),
         options_(options),
         listener_(listener),
-        pool_(options.threads) {}
+        pool_(options.threads),
+        side_files_(ChooseSideFiles(source, false)) {}
 
   Result<QuantSummary> Run(const std::string& target, const OutputOptions& output) {
     if (plan_.needs_calibration) {
@@ -53,8 +53,7 @@ class Pipeline {
     input_digests_ =
         std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred, [this] {
           std::vector<std::string> side_files;
-          for (const SideFile& file : ChooseSideFiles(source_, false).copied)
-            side_files.push_back(file.name);
+          for (const SideFile& file : side_files_.copied) side_files.push_back(file.name);
           ThreadPool pool(1);
           return DigestInputs(source_, side_files, pool);
         });
@@ -131,7 +130,7 @@ class Pipeline {
       const auto range = ranges_.find(input.linears.front());
       if (range == ranges_.end())
         return InternalError(fmt::format("no ranges for {}", input.linears.front()));
-      SLIM_ASSIGN(const Tensor weight, ReadTensor(fmt::format("{}.weight", input.norm)));
+      SLIM_ASSIGN(const Tensor weight, source_.Read(fmt::format("{}.weight", input.norm)));
       std::vector<float> norm(weight.elements());
       ToFloat(weight.dtype, weight.data.data(), norm.data(), norm.size());
       std::vector<float> absmax(norm.size());
@@ -156,7 +155,7 @@ class Pipeline {
   }
 
   Status UpdateAbsMax(const std::string& linear, std::vector<float>& absmax) {
-    SLIM_ASSIGN(const Tensor weight, ReadTensor(fmt::format("{}.weight", linear)));
+    SLIM_ASSIGN(const Tensor weight, source_.Read(fmt::format("{}.weight", linear)));
     const uint64_t k = weight.shape[1];
     const uint64_t row_bytes = k * (DTypeBits(weight.dtype) / 8);
     std::vector<float> row(k);
@@ -186,13 +185,12 @@ class Pipeline {
                                         ? weight_name
                                         : fmt::format("{}.weight", kEmbeddingName);
     const auto columns = groups_.find(linear.name);
-    if (linear.scheme == Scheme::kFloat && columns == groups_.end()) {
-      if (linear.has_bias) SLIM_TRY(CopyTensor(bias_name, bias_name));
-      return CopyTensor(source_name, weight_name);
-    }
-    SLIM_ASSIGN(const Tensor weight, ReadTensor(source_name));
     if (linear.scheme == Scheme::kFloat) {
       if (linear.has_bias) SLIM_TRY(CopyTensor(bias_name, bias_name));
+      if (columns == groups_.end()) return CopyTensor(source_name, weight_name);
+    }
+    SLIM_ASSIGN(const Tensor weight, source_.Read(source_name));
+    if (linear.scheme == Scheme::kFloat) {
       SLIM_ASSIGN(const Tensor scaled,
                   ScaleColumns(weight_name, weight.view(), columns->second, pool_));
       return writer_->Write(weight_name, scaled.data.bytes());
@@ -202,7 +200,7 @@ class Pipeline {
     if (columns != groups_.end()) input.column_scale = columns->second;
     Tensor bias;
     if (linear.has_bias) {
-      SLIM_ASSIGN(bias, ReadTensor(bias_name));
+      SLIM_ASSIGN(bias, source_.Read(bias_name));
       input.bias = bias.view();
     }
     if (linear.scheme == Scheme::kW8A8) {
@@ -229,11 +227,6 @@ class Pipeline {
     const DType stored = options_.layout == Dialect::kAscendV1 ? DType::kF32 : plan_.model_dtype;
     const float headroom = options_.compute == ComputeMode::kModel ? 1.0F : kRangeHeadroom;
     return AsymmetricInt8Range(min * headroom, max * headroom, compute, stored);
-  }
-
-  Result<Tensor> ReadTensor(const std::string& name) {
-    SLIM_ASSIGN(Tensor tensor, source_.Read(name));
-    return tensor;
   }
 
   // A float tensor that only travels; NaN or infinity in it is refused as in a quantized one.
@@ -270,12 +263,10 @@ class Pipeline {
     target.quant_type = SchemeName(options_.type);
     SLIM_ASSIGN(const EditedConfig config, EditConfig(source_.config_text(), target));
     SLIM_TRY(writer.WriteSideFile("config.json", config.text));
-    const SideFileChoice choice = ChooseSideFiles(source_, false);
-    for (const SideFile& file : choice.copied) {
+    for (const SideFile& file : side_files_.copied) {
       SLIM_ASSIGN(const File input, File::Open(JoinPath(source_.path(), file.name)));
       SLIM_TRY(writer.CopySideFile(input, file.name));
     }
-    for (const SideFile& file : choice.left) left_files_.push_back(file.name);
     return {};
   }
 
@@ -310,7 +301,7 @@ class Pipeline {
     }
     summary.bytes_before = plan_.bytes_before;
     summary.bytes_after = plan_.bytes_after;
-    summary.left_files = left_files_;
+    for (const SideFile& file : side_files_.left) summary.left_files.push_back(file.name);
     return summary;
   }
 
@@ -319,13 +310,13 @@ class Pipeline {
   const QuantOptions& options_;
   Listener& listener_;
   ThreadPool pool_;
+  const SideFileChoice side_files_;
   CheckpointWriter* writer_ = nullptr;
   std::future<Result<std::vector<FileDigest>>> input_digests_;
   CalibrationTokens tokens_;
   ChannelRanges ranges_;  // of the current block, smoothed where its norm is
   // Of the current block: column scales by linear, folded weights by norm.
   std::map<std::string, std::vector<float>, std::less<>> groups_;
-  std::vector<std::string> left_files_;
 };
 
 }  // namespace

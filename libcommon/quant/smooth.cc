@@ -11,11 +11,6 @@ namespace {
 
 constexpr float kSmallestScale = 1e-5F;
 
-float Round(float value, DType dtype) {
-  RoundToDType(dtype, &value, 1);
-  return value;
-}
-
 }  // namespace
 
 std::vector<float> IterSmoothScales(std::span<const float> activation_absmax,
@@ -23,10 +18,10 @@ std::vector<float> IterSmoothScales(std::span<const float> activation_absmax,
                                     DType compute) {
   std::vector<float> scales(activation_absmax.size());
   for (size_t i = 0; i < scales.size(); ++i) {
-    const float weight = Round(std::max(weight_absmax[i], kSmallestScale), compute);
+    const float weight = Rounded(std::max(weight_absmax[i], kSmallestScale), compute);
     const auto a = static_cast<float>(PowD(static_cast<double>(activation_absmax[i]), alpha));
     const auto w = static_cast<float>(PowD(static_cast<double>(weight), 1.0 - alpha));
-    scales[i] = Round(std::max(a / w, kSmallestScale), compute);
+    scales[i] = Rounded(std::max(a / w, kSmallestScale), compute);
   }
   return scales;
 }
@@ -39,13 +34,13 @@ FoldedNorm FoldNorm(std::span<const float> weight, std::span<const float> scales
   folded.activation_scale.resize(weight.size());
   for (size_t i = 0; i < weight.size(); ++i) {
     if (compute == ComputeMode::kModel) {
-      const float inverse = Round(1.0F / scales[i], dtype);
-      folded.weight[i] = Round(weight[i] * inverse, dtype);
+      const float inverse = Rounded(1.0F / scales[i], dtype);
+      folded.weight[i] = Rounded(weight[i] * inverse, dtype);
       folded.column_scale[i] = scales[i];
       folded.activation_scale[i] = inverse;
       continue;
     }
-    const float stored = Round(weight[i] / scales[i], dtype);
+    const float stored = Rounded(weight[i] / scales[i], dtype);
     const float taken = weight[i] / stored;
     // A channel that the norm switches off, or whose folded weight leaves the dtype, keeps its
     // place.
