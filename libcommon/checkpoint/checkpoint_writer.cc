@@ -126,9 +126,11 @@ std::string CheckpointWriter::Stem() const {
   return TraitsOf(plan_.dialect).weight_stem(ToLower(plan_.globals.model_quant_type));
 }
 
+bool CheckpointWriter::HasShardNames() const {
+  return plan_.shard_count > 1 || plan_.shard_names || TraitsOf(plan_.dialect).always_sharded;
+}
+
 Status CheckpointWriter::LayOut() {
-  const bool sharded =
-      plan_.shard_count > 1 || plan_.shard_names || TraitsOf(plan_.dialect).always_sharded;
   SLIM_TRY(output_.CheckSpace(plan_.TotalBytes()));
   for (uint32_t shard = 0; shard < plan_.shard_count; ++shard) {
     std::vector<TensorSpec> specs;
@@ -136,7 +138,7 @@ Status CheckpointWriter::LayOut() {
       if (tensor.shard == shard) specs.push_back(tensor.spec);
     }
     SLIM_ASSIGN(const SafetensorsLayout layout, LayOutSafetensors(specs, plan_.metadata));
-    const std::string name = ShardFileName(Stem(), shard, plan_.shard_count, sharded);
+    const std::string name = ShardFileName(Stem(), shard, plan_.shard_count, HasShardNames());
     SLIM_ASSIGN(OutputFile file, output_.CreateFile(name, layout.file_size));
     SLIM_TRY(file.WriteAt(std::as_bytes(std::span(layout.header)), 0));
     files_.push_back(std::move(file));
@@ -198,9 +200,7 @@ Status CheckpointWriter::CopySideFile(const File& source, std::string_view name)
 }
 
 Status CheckpointWriter::WriteIndex() {
-  const bool sharded =
-      plan_.shard_count > 1 || plan_.shard_names || TraitsOf(plan_.dialect).always_sharded;
-  if (!sharded) return {};
+  if (!HasShardNames()) return {};
   ShardIndex index;
   index.total_size = plan_.TotalBytes();
   for (const PlannedTensor& tensor : plan_.tensors)

@@ -89,6 +89,8 @@ class CheckpointWriter {
   Status WriteIndex();
   Status WriteDescription();
   std::string Stem() const;
+  // File names carry -0000i-of-0000N, and there is an index.
+  bool HasShardNames() const;
 
   WritePlan plan_;
   OutputDirectory output_;
