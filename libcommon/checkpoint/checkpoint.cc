@@ -6,15 +6,18 @@
 #include <unordered_set>
 
 #include "base/text.h"
+#include "os/processors.h"
+#include "parallel/thread_pool.h"
 
 namespace slim {
 namespace {
 
 constexpr uint64_t kMaxIndexBytes = 256ULL << 20;
+constexpr size_t kShardsWorthThreads = 8;
 
 }  // namespace
 
-Result<Checkpoint> Checkpoint::Inspect(const std::string& path) {
+Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
   Checkpoint checkpoint;
   checkpoint.path_ = path;
   switch (KindOf(path)) {
@@ -27,7 +30,7 @@ Result<Checkpoint> Checkpoint::Inspect(const std::string& path) {
       SLIM_TRY(checkpoint.OpenSingleFile());
       break;
     case FileKind::kDirectory:
-      SLIM_TRY(checkpoint.OpenDirectory());
+      SLIM_TRY(checkpoint.OpenDirectory(threads));
       break;
   }
   const auto name_at = [&](uint32_t i) { return std::string_view(checkpoint.tensors_[i].name); };
@@ -48,7 +51,7 @@ Result<Checkpoint> Checkpoint::Inspect(const std::string& path) {
 }
 
 Result<Checkpoint> Checkpoint::Open(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, Inspect(path));
+  SLIM_ASSIGN(Checkpoint checkpoint, Inspect(path, DefaultThreadCount()));
   if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
   return checkpoint;
 }
@@ -63,21 +66,19 @@ Status Checkpoint::OpenSingleFile() {
     problems_.push_back(std::move(header).error());
     return {};
   }
-  for (HeaderTensor& tensor : header->tensors) {
-    tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), 0,
-                        header->data_start + tensor.begin, tensor.end - tensor.begin});
-  }
-  header->tensors.clear();
-  shards_.push_back({BaseName(path_), std::move(file), std::move(*header)});
+  tensors_.reserve(header->tensors.size());
+  AddShard({BaseName(path_), std::move(file), std::move(*header)});
   return {};
 }
 
-Status Checkpoint::OpenDirectory() {
+Status Checkpoint::OpenDirectory(int threads) {
   SLIM_ASSIGN(listing_, ListDirectory(path_));
   ReadConfig();
   SLIM_ASSIGN(guess_, GuessDialect(path_, listing_, config()));
-  ReadDescription();
-  ReadShards();
+  // A thread costs more than the headers of a few shards.
+  ThreadPool pool(guess_.weight_files.size() < kShardsWorthThreads ? 1 : std::max(threads, 1));
+  ReadIndexAndDescription(pool);
+  ReadShards(pool);
   CollectSideFiles();
   return {};
 }
@@ -102,36 +103,59 @@ void Checkpoint::ReadConfig() {
   }
 }
 
-void Checkpoint::ReadDescription() {
-  if (guess_.description_file.empty()) return;
+// The index and the description of a large model take as long to parse as all headers together:
+// they go side by side.
+void Checkpoint::ReadIndexAndDescription(ThreadPool& pool) {
+  std::optional<Error> problems[2];
+  pool.ParallelFor(2, 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) problems[i] = i == 0 ? ReadDescription() : ReadIndex();
+  });
+  for (std::optional<Error>& problem : problems) {
+    if (problem) problems_.push_back(std::move(*problem));
+  }
+}
+
+std::optional<Error> Checkpoint::ReadDescription() {
+  if (guess_.description_file.empty()) return {};
   const std::string path = JoinPath(path_, guess_.description_file);
   auto text = ReadWholeFile(path, kMaxIndexBytes);
   auto description = text.ok() ? QuantDescription::Parse(*text)
                                : Result<QuantDescription>(std::move(text).error());
-  if (description.ok()) {
-    description_ = std::move(*description);
-  } else {
-    problems_.push_back(std::move(description).error().WithPath(path));
-  }
+  if (!description.ok()) return std::move(description).error().WithPath(path);
+  description_ = std::move(*description);
+  return {};
 }
 
-void Checkpoint::ReadShards() {
-  std::vector<std::string> names = guess_.weight_files;
-  if (!guess_.index_file.empty()) {
-    const std::string path = JoinPath(path_, guess_.index_file);
-    auto text = ReadWholeFile(path, kMaxIndexBytes);
-    auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(std::move(text).error());
-    if (index.ok()) {
-      index_ = std::move(*index);
-      names = index_->Files();
+std::optional<Error> Checkpoint::ReadIndex() {
+  if (guess_.index_file.empty()) return {};
+  const std::string path = JoinPath(path_, guess_.index_file);
+  auto text = ReadWholeFile(path, kMaxIndexBytes);
+  auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(std::move(text).error());
+  if (!index.ok()) return std::move(index).error().WithPath(path);
+  index_ = std::move(*index);
+  return {};
+}
+
+void Checkpoint::ReadShards(ThreadPool& pool) {
+  const std::vector<std::string> names = index_ ? index_->Files() : guess_.weight_files;
+  std::vector<std::optional<Result<Shard>>> shards(names.size());
+  pool.ParallelFor(names.size(), 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) shards[i] = OpenShard(names[i]);
+  });
+  size_t tensors = 0;
+  for (const auto& shard : shards) tensors += shard->ok() ? (*shard)->header.tensors.size() : 0;
+  tensors_.reserve(tensors);
+  // In the order of the names, whichever thread was first.
+  for (auto& shard : shards) {
+    if (shard->ok()) {
+      AddShard(std::move(**shard));
     } else {
-      problems_.push_back(std::move(index).error().WithPath(path));
+      problems_.push_back(std::move(*shard).error());
     }
   }
-  for (const std::string& name : names) AddShard(name);
 }
 
-void Checkpoint::AddShard(const std::string& name) {
+Result<Shard> Checkpoint::OpenShard(const std::string& name) const {
   auto file = File::Open(JoinPath(path_, name));
   if (!file.ok()) {
     Error error = std::move(file).error();
@@ -139,21 +163,21 @@ void Checkpoint::AddShard(const std::string& name) {
       error = InputError("IX-missing-shard",
                          "the index names this file, the directory does not have it");
     }
-    problems_.push_back(std::move(error).WithPath(JoinPath(path_, name)));
-    return;
+    return std::move(error).WithPath(JoinPath(path_, name));
   }
-  auto header = ReadSafetensorsHeader(*file);
-  if (!header.ok()) {
-    problems_.push_back(std::move(header).error());
-    return;
+  SLIM_ASSIGN(SafetensorsHeader header, ReadSafetensorsHeader(*file));
+  return Shard{name, std::move(*file), std::move(header)};
+}
+
+void Checkpoint::AddShard(Shard shard) {
+  const auto number = static_cast<uint32_t>(shards_.size());
+  const uint64_t start = shard.header.data_start;
+  for (HeaderTensor& tensor : shard.header.tensors) {
+    tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), number,
+                        start + tensor.begin, tensor.end - tensor.begin});
   }
-  const auto shard = static_cast<uint32_t>(shards_.size());
-  for (HeaderTensor& tensor : header->tensors) {
-    tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), shard,
-                        header->data_start + tensor.begin, tensor.end - tensor.begin});
-  }
-  header->tensors.clear();
-  shards_.push_back({name, std::move(*file), std::move(*header)});
+  shard.header.tensors = {};
+  shards_.push_back(std::move(shard));
 }
 
 void Checkpoint::CheckIndex() {

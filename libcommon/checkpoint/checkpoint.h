@@ -23,6 +23,8 @@
 
 namespace slim {
 
+class ThreadPool;
+
 struct Shard {
   std::string name;  // file name in the directory
   File file;
@@ -44,8 +46,9 @@ class Checkpoint {
   // Strict: the first structural problem is the error.
   static Result<Checkpoint> Open(const std::string& path);
   // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(). An
-  // error only when the path is no recognisable checkpoint.
-  static Result<Checkpoint> Inspect(const std::string& path);
+  // error only when the path is no recognisable checkpoint. The result does not depend on
+  // `threads`.
+  static Result<Checkpoint> Inspect(const std::string& path, int threads);
 
   const std::string& path() const { return path_; }
   // True when the argument was a single file; there is no config, description or side file then.
@@ -90,12 +93,15 @@ class Checkpoint {
   const std::vector<Error>& problems() const { return problems_; }
 
  private:
-  Status OpenDirectory();
+  Status OpenDirectory(int threads);
   Status OpenSingleFile();
   void ReadConfig();
-  void ReadDescription();
-  void ReadShards();
-  void AddShard(const std::string& name);
+  void ReadIndexAndDescription(ThreadPool& pool);
+  std::optional<Error> ReadDescription();
+  std::optional<Error> ReadIndex();
+  void ReadShards(ThreadPool& pool);
+  Result<Shard> OpenShard(const std::string& name) const;
+  void AddShard(Shard shard);
   void CheckIndex();
   void CollectSideFiles();
 

@@ -12,6 +12,7 @@ namespace slim {
 namespace {
 
 constexpr int kMaxDepth = 16;
+constexpr size_t kUsualEntryBytes = 128;  // of text: name, label, white space
 
 constexpr std::array<std::string_view, 14> kGlobalKeys = {
     "version",       "model_quant_type",   "metadata",      "group_size",        "optional",
@@ -36,6 +37,8 @@ Result<QuantDescription> QuantDescription::Parse(std::string_view json) {
   SLIM_TRY(scanner.Start());
   SLIM_TRY(scanner.BeginObject());
   QuantDescription description;
+  description.entries_.reserve(json.size() / kUsualEntryBytes);
+  description.by_key_.Reserve(json.size() / kUsualEntryBytes);
   while (true) {
     std::string_view key;
     SLIM_ASSIGN(const bool more, scanner.NextKey(key));
@@ -69,7 +72,7 @@ const std::string* QuantDescription::Label(std::string_view tensor) const {
 
 const Json* QuantDescription::Global(std::string_view key) const {
   const Entry* entry = Find(key);
-  return entry == nullptr || entry->is_tensor ? nullptr : &entry->value;
+  return entry == nullptr || entry->is_tensor ? nullptr : entry->value.get();
 }
 
 bool QuantDescription::GlobalsFirst() const {
@@ -83,11 +86,11 @@ void QuantDescription::Add(Entry entry) {
 }
 
 void QuantDescription::AddTensor(std::string key, std::string label) {
-  Add({std::move(key), std::move(label), Json(), true});
+  Add({std::move(key), std::move(label), nullptr, true});
 }
 
 void QuantDescription::AddGlobal(std::string key, Json value) {
-  Add({std::move(key), "", std::move(value), false});
+  Add({std::move(key), "", std::make_shared<const Json>(std::move(value)), false});
 }
 
 std::string QuantDescription::Write(int indent) const {
@@ -102,7 +105,7 @@ std::string QuantDescription::Write(int indent) const {
       AppendJsonString(out, entries_[i].label);
       continue;
     }
-    for (const char c : DumpJson(entries_[i].value, {.indent = indent})) {
+    for (const char c : DumpJson(*entries_[i].value, {.indent = indent})) {
       out += c;
       if (c == '\n') out += margin;
     }

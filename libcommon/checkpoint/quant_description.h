@@ -3,6 +3,7 @@
 // Knows no dialect.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,8 +20,8 @@ class QuantDescription {
  public:
   struct Entry {
     std::string key;
-    std::string label;  // of a tensor entry
-    Json value;         // of a global entry
+    std::string label;                  // of a tensor entry
+    std::shared_ptr<const Json> value;  // of a global entry; there are 90 000 entries without one
     bool is_tensor = false;
   };
 

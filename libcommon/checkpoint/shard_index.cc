@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <unordered_set>
 
+#include "base/name_table.h"
 #include "base/text.h"
 #include "json/json.h"
 #include "json/scanner.h"
@@ -14,6 +14,7 @@ namespace slim {
 namespace {
 
 constexpr int kMaxDepth = 8;
+constexpr size_t kUsualEntryBytes = 128;  // of text: tensor, file, white space
 
 Status ParseWeightMap(JsonScanner& scanner, ShardIndex& index) {
   SLIM_TRY(scanner.BeginObject());
@@ -75,6 +76,7 @@ Result<ShardIndex> ParseShardIndex(std::string_view json) {
     if (key == "weight_map") {
       if (has_map) return scanner.Fail("IX-duplicate-key", "weight_map occurs twice");
       has_map = true;
+      index.weight_map.reserve(json.size() / kUsualEntryBytes);
       SLIM_TRY(ParseWeightMap(scanner, index));
     } else if (key == "metadata") {
       SLIM_TRY(ParseMetadata(scanner, index));
@@ -84,12 +86,12 @@ Result<ShardIndex> ParseShardIndex(std::string_view json) {
   }
   SLIM_TRY(scanner.End());
   if (!has_map) return InputError("IX-no-weight-map", "the index has no weight_map");
-  std::vector<std::string_view> names;
-  names.reserve(index.weight_map.size());
-  for (const auto& [tensor, file] : index.weight_map) names.push_back(tensor);
-  std::sort(names.begin(), names.end());
-  if (const auto twin = std::adjacent_find(names.begin(), names.end()); twin != names.end()) {
-    return InputError("IX-duplicate-key", "occurs twice in the index").WithTensor(*twin);
+  NameTable names;
+  names.Reserve(index.weight_map.size());
+  const auto name_at = [&](uint32_t i) { return std::string_view(index.weight_map[i].first); };
+  for (uint32_t i = 0; i < index.weight_map.size(); ++i) {
+    if (names.Insert(name_at(i), i, name_at) == i) continue;
+    return InputError("IX-duplicate-key", "occurs twice in the index").WithTensor(name_at(i));
   }
   return index;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.h"
 #include "base/checked.h"
 #include "base/text.h"
 
@@ -9,6 +10,16 @@ namespace slim {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// True when none of eight bytes of a string is a quote, a backslash or below 0x20: names of tensors
+// are most of a header.
+bool IsPlain(uint64_t bytes) {
+  constexpr uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr uint64_t kHighs = 0x8080808080808080ULL;
+  const auto zero = [](uint64_t word) { return (word - kOnes) & ~word; };
+  const uint64_t control = (bytes - kOnes * 0x20) & ~bytes;
+  return ((control | zero(bytes ^ (kOnes * '"')) | zero(bytes ^ (kOnes * '\\'))) & kHighs) == 0;
+}
 
 void AppendUtf8(std::string& out, uint32_t point) {
   if (point < 0x80) {
@@ -184,6 +195,9 @@ Result<std::string_view> JsonScanner::String() {
   if (!Consume('"'))
     return Fail("JSON-type", fmt::format("found {}, expected a string", NextKind()));
   const size_t begin = position_;
+  while (text_.size() - position_ >= 8 && IsPlain(LoadLe<uint64_t>(&text_[position_]))) {
+    position_ += 8;
+  }
   while (position_ < text_.size()) {
     const char c = text_[position_];
     if (c == '"') return text_.substr(begin, position_++ - begin);

@@ -3,19 +3,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
+#include "parallel/thread_pool.h"
 #include "verify/context.h"
 
 namespace slim {
 namespace {
 
-void CheckDirectory(VerifyContext& context) {
-  CheckConfig(context);
-  CheckDescription(context);
-  CheckLinears(context);
-  CheckFusedGroups(context);
-  CheckModel(context);
+constexpr size_t kTensorsWorthThreads = 10'000;
+
+// Each looks at the open checkpoint and reports to the context, which puts the findings in order:
+// they may run side by side.
+constexpr auto kChecks = std::to_array<void (*)(VerifyContext&)>(
+    {CheckDescription, CheckLinears, CheckModel, CheckFusedGroups, CheckConfig});
+
+void CheckDirectory(VerifyContext& context, int threads) {
+  const bool small = context.checkpoint().tensors().size() < kTensorsWorthThreads;
+  ThreadPool pool(small ? 1 : std::max(threads, 1));
+  pool.ParallelFor(kChecks.size(), 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) kChecks[i](context);
+  });
 }
 
 // What the system refused is no verdict on the checkpoint.
@@ -53,11 +62,11 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
     return UsageError(fmt::format("unknown loader profile {}", Quote(options.profiles.front())));
   }
   SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
-  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path));
+  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path, options.threads));
   SLIM_TRY(SystemProblem(checkpoint));
   VerifyContext context(checkpoint, selection);
   CheckContainer(context);
-  if (!checkpoint.is_single_file()) CheckDirectory(context);
+  if (!checkpoint.is_single_file()) CheckDirectory(context, options.threads);
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
   VerifyReport report;
   report.path = path;

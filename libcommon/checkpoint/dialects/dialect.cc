@@ -158,16 +158,16 @@ DescriptionGlobals ReadGlobals(const QuantDescription& description) {
   globals.model_quant_type = "FLOAT";
   for (const QuantDescription::Entry& entry : description.entries()) {
     if (entry.is_tensor || entry.key == "version") continue;
-    if (entry.key == "model_quant_type" && entry.value.is_string()) {
-      globals.model_quant_type = entry.value.text();
-    } else if (entry.key == "group_size" && entry.value.AsInteger()) {
-      globals.group_size = *entry.value.AsInteger();
+    if (entry.key == "model_quant_type" && entry.value->is_string()) {
+      globals.model_quant_type = entry.value->text();
+    } else if (entry.key == "group_size" && entry.value->AsInteger()) {
+      globals.group_size = *entry.value->AsInteger();
     } else if (entry.key == "metadata") {
-      globals.metadata = entry.value;
+      globals.metadata = *entry.value;
     } else if (entry.key == "optional") {
-      globals.optional = entry.value;
+      globals.optional = *entry.value;
     } else {
-      globals.others.emplace_back(entry.key, entry.value);
+      globals.others.emplace_back(entry.key, *entry.value);
     }
   }
   return globals;

@@ -178,12 +178,34 @@ TEST(Checkpoint, InspectCollectsEveryProblem) {
   const Scratch scratch;
   MakeSharded(scratch, "m", {{"a", one}, {"x", one}, {"y", "gone.safetensors"}});
   scratch.Write("m/config.json", "{");
-  const auto checkpoint = Checkpoint::Inspect(scratch / "m");
+  const auto checkpoint = Checkpoint::Inspect(scratch / "m", 2);
   ASSERT_TRUE(checkpoint.ok());
   std::vector<std::string> rules;
   for (const Error& problem : checkpoint->problems()) rules.push_back(problem.rule);
   EXPECT_EQ(rules, (std::vector<std::string>{"JSON-syntax", "IX-missing-shard", "IX-missing-tensor",
                                              "IX-unlisted-tensor"}));
+}
+
+TEST(Checkpoint, InspectGivesTheSameOnAnyNumberOfThreads) {
+  const Scratch scratch;
+  for (int i = 0; i < 12; ++i) {
+    const std::string tensor = "t" + std::to_string(i);
+    const std::string name = "model-" + std::to_string(i) + ".safetensors";
+    scratch.Write("m/" + name, i % 5 == 3 ? "no" : MakeFile({{tensor, DType::kU8, {2}}}));
+  }
+  const auto alone = Checkpoint::Inspect(scratch / "m", 1);
+  ASSERT_TRUE(alone.ok());
+  EXPECT_EQ(alone->problems().size(), 2U);
+  for (const int threads : {2, 7}) {
+    const auto checkpoint = Checkpoint::Inspect(scratch / "m", threads);
+    ASSERT_TRUE(checkpoint.ok());
+    ASSERT_EQ(checkpoint->tensors().size(), alone->tensors().size());
+    for (size_t i = 0; i < alone->tensors().size(); ++i)
+      EXPECT_EQ(checkpoint->tensors()[i].name, alone->tensors()[i].name);
+    ASSERT_EQ(checkpoint->problems().size(), alone->problems().size());
+    for (size_t i = 0; i < alone->problems().size(); ++i)
+      EXPECT_EQ(checkpoint->problems()[i].path, alone->problems()[i].path);
+  }
 }
 
 TEST(Checkpoint, NoticesAChangedShard) {

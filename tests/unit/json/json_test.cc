@@ -89,6 +89,19 @@ TEST(JsonScanner, PullsWhatIsAsked) {
   EXPECT_TRUE(scanner.End().ok());
 }
 
+TEST(JsonScanner, EndsAStringWhereverItsQuoteStands) {
+  for (size_t length = 0; length < 24; ++length) {
+    const std::string plain = std::string(length, 'a');
+    EXPECT_EQ(JsonScanner('"' + plain + "\" \"tail of it\"").String().value(), plain);
+    const std::string escaped = '"' + plain + "\\n" + plain + "\"rest";
+    EXPECT_EQ(JsonScanner(escaped).String().value(), plain + '\n' + plain);
+    const std::string control = '"' + plain + '\x1f' + "aaaaaaaaaaaaaaaa\"";
+    EXPECT_EQ(JsonScanner(control).String().error().rule, "JSON-control-character");
+    const std::string wide = plain + "\xC3\xA9 ~\x7F" + plain;
+    EXPECT_EQ(JsonScanner('"' + wide + '"').String().value(), wide);
+  }
+}
+
 TEST(JsonScanner, NumbersAreUnsignedIntegersOnly) {
   for (const char* text :
        {"-1", "-0", "01", "1.0", "1e3", "18446744073709551616", "\"1\"", "null"}) {

@@ -33,7 +33,7 @@ CheckpointEditor::CheckpointEditor(const std::string& name) {
   }
   if (source->description() != nullptr) {
     for (const auto& entry : source->description()->entries()) {
-      if (!entry.is_tensor) globals.emplace_back(entry.key, entry.value);
+      if (!entry.is_tensor) globals.emplace_back(entry.key, *entry.value);
     }
   }
   for (const DirectoryEntry& file : source->side_files())
