@@ -2,28 +2,27 @@
 
 namespace slim {
 
-std::string_view SmoothMethodName(SmoothMethod smooth) {
-  return smooth == SmoothMethod::kIter ? "iter" : "none";
-}
-
-std::string_view ComputeModeName(ComputeMode compute) {
-  return compute == ComputeMode::kModel ? "model" : "fp32";
-}
-
-Json ConfigurationJson(const QuantOptions& options) {
-  const auto list = [](const std::vector<std::string>& names) {
-    Json array = Json::Array();
-    for (const std::string& name : names) array.Push(name);
-    return array;
-  };
-  Json json = Json::Object();
-  json.Set("type", SchemeName(options.type)).Set("layout", TraitsOf(options.layout).name);
-  json.Set("compute", ComputeModeName(options.compute))
-      .Set("smooth", SmoothMethodName(options.smooth));
-  if (options.smooth == SmoothMethod::kIter) json.Set("alpha", Json::Real(options.alpha));
-  json.Set("float_names", list(options.float_names))
-      .Set("quantize_names", list(options.quantize_names));
-  return json.Set("part_size", options.part_size);
+Recipe RecipeOf(const QuantFlags& flags) {
+  Recipe recipe;
+  recipe.layout = flags.layout;
+  recipe.compute = flags.compute;
+  recipe.propagate = flags.propagate;
+  recipe.part_size = flags.part_size;
+  recipe.calibration_file = flags.calibration_file;
+  if (flags.smooth) {
+    SmoothStep smooth;
+    smooth.method = *flags.smooth;
+    smooth.alpha = flags.alpha;
+    smooth.pairs = flags.pairs;
+    recipe.process.push_back({{std::move(smooth)}});
+  }
+  LinearStep linear;
+  linear.settings = SettingsOf(flags.type);
+  linear.names.exclude = flags.float_names;
+  linear.readmit = flags.quantize_names;
+  linear.whole_model = true;
+  recipe.process.push_back({{std::move(linear)}});
+  return recipe;
 }
 
 std::vector<Scheme> QuantizableTypes() {
@@ -35,8 +34,9 @@ std::vector<std::string> DefaultFloatNames(Scheme type) {
   return {"lm_head"};
 }
 
-SmoothMethod DefaultSmooth(Scheme type) {
-  return type == Scheme::kW8A16 ? SmoothMethod::kNone : SmoothMethod::kIter;
+std::optional<SmoothMethod> DefaultSmooth(Scheme type) {
+  if (type == Scheme::kW8A16) return std::nullopt;
+  return SmoothMethod::kIter;
 }
 
 }  // namespace slim

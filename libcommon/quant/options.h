@@ -1,51 +1,42 @@
-// What a quantization run is asked to do, as plain values: the configuration that determines the
-// bytes, and what only says how to work. Defaults are those of the command line (man page
-// slim-quant.1).
+// What the flags of a quantization run say, as plain values, and the recipe they stand for.
+// Defaults are those of the command line (man page slim-quant.1).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
-#include "checkpoint/dialects/dialect.h"
-#include "linear/scheme.h"
+#include "quant/recipe.h"
 
 namespace slim {
 
-enum class SmoothMethod : uint8_t { kNone, kIter };
-
-// The dtype of elementwise steps. kFp32: scales and quotients in float32, the fold rounded once.
-// kModel: every step rounded to the checkpoint's dtype as torch does, and RMSNorms run with eps
-// 1e-6 while calibrating with smoothing, so that the numbers are msModelSlim's (facts:
-// algorithms.md 0.1, 3.3).
-enum class ComputeMode : uint8_t { kFp32, kModel };
-
-inline constexpr double kIterSmoothAlpha = 0.9;
-
+// What a run is asked to do: the recipe determines the bytes, the rest says how to work.
 struct QuantOptions {
+  Recipe recipe;
+  uint64_t max_memory = 0;  // bytes; 0: no limit
+  int threads = 1;
+};
+
+struct QuantFlags {
   Scheme type = Scheme::kW8A8;
   Dialect layout = Dialect::kAscendV1;
   ComputeMode compute = ComputeMode::kFp32;
-  SmoothMethod smooth = SmoothMethod::kIter;
-  double alpha = kIterSmoothAlpha;
+  Propagation propagate = Propagation::kFloat;
+  std::optional<SmoothMethod> smooth = SmoothMethod::kIter;
+  std::optional<double> alpha;
+  std::vector<SmoothPair> pairs = {SmoothPair::kNormLinear};
   // Globs over module names. `float_names` stay float; `quantize_names` are taken off that list
   // again.
   std::vector<std::string> float_names;
   std::vector<std::string> quantize_names;
   std::string calibration_file;  // empty: the set that ships
   uint64_t part_size = 0;        // bytes; 0: the layout's own rule
-  uint64_t max_memory = 0;       // bytes; 0: no limit
-  int threads = 1;
 };
 
-std::string_view SmoothMethodName(SmoothMethod smooth);  // "iter"
-std::string_view ComputeModeName(ComputeMode compute);   // "fp32"
-
-// What determines the bytes of the output, for receipts and plans; thread counts and paths are left
-// out.
-Json ConfigurationJson(const QuantOptions& options);
+// Smoothing, then the one type for every linear.
+Recipe RecipeOf(const QuantFlags& flags);
 
 // The types this version makes, in the order of --help.
 std::vector<Scheme> QuantizableTypes();
@@ -54,7 +45,7 @@ std::vector<Scheme> QuantizableTypes();
 // input has the widest range; every type keeps lm_head, which loaders expect in float.
 std::vector<std::string> DefaultFloatNames(Scheme type);
 
-// iter for the w8a8 types, none for weight-only ones.
-SmoothMethod DefaultSmooth(Scheme type);
+// iter_smooth for the w8a8 types, none for weight-only ones.
+std::optional<SmoothMethod> DefaultSmooth(Scheme type);
 
 }  // namespace slim

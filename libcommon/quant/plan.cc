@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "base/glob.h"
@@ -10,6 +11,31 @@
 
 namespace slim {
 namespace {
+
+// The globs of one LinearStep, with their hits.
+struct StepNames {
+  const LinearStep* step = nullptr;
+  GlobSet include;
+  GlobSet exclude;
+  GlobSet readmit;
+
+  static Result<StepNames> Compile(const LinearStep& step) {
+    StepNames names;
+    names.step = &step;
+    SLIM_ASSIGN(names.include, GlobSet::Compile(step.names.include));
+    SLIM_ASSIGN(names.exclude, GlobSet::Compile(step.names.exclude));
+    SLIM_ASSIGN(names.readmit, GlobSet::Compile(step.readmit));
+    return names;
+  }
+
+  bool Selects(const std::string& module) {
+    if (!step->whole_model && module.find(".layers.") == std::string::npos) return false;
+    const bool included = include.Matches(module);
+    const bool excluded = exclude.Matches(module);
+    const bool readmitted = readmit.Matches(module);
+    return included && (!excluded || readmitted);
+  }
+};
 
 class Planner {
  public:
@@ -114,8 +140,11 @@ class Planner {
   }
 
   Status ChooseTypes() {
-    SLIM_ASSIGN(GlobSet keep_float, GlobSet::Compile(options_.float_names));
-    SLIM_ASSIGN(GlobSet quantize, GlobSet::Compile(options_.quantize_names));
+    std::vector<StepNames> steps;
+    for (const LinearStep* step : StepsOf<LinearStep>(options_.recipe.process)) {
+      SLIM_ASSIGN(StepNames names, StepNames::Compile(*step));
+      steps.push_back(std::move(names));
+    }
     for (const Module& module : modules_) {
       if (module.kind != ModuleKind::kLinear) continue;
       LinearPlan linear;
@@ -123,32 +152,59 @@ class Planner {
       linear.n = module.weight_shape[0];
       linear.k = module.weight_shape[1];
       linear.has_bias = module.has_bias;
-      linear.scheme = options_.type;
-      // Both sets are asked for every name, so that each glob's hits are counted.
-      const bool disabled = keep_float.Matches(module.name);
-      const bool enabled = quantize.Matches(module.name);
-      if (disabled && !enabled) {
-        linear.scheme = Scheme::kFloat;
+      const LinearSettings* settings = nullptr;
+      // Every step is asked for every name, so that each glob's hits are counted.
+      for (StepNames& step : steps) {
+        const bool selected = step.Selects(module.name);
+        if (selected && settings == nullptr) settings = &step.step->settings;
+      }
+      if (settings == nullptr) {
         linear.reason = module.name == kLmHeadName ? "output head, loaders expect it in float"
                                                    : "on the list of float layers";
+      } else {
+        linear.scheme = settings->scheme;
+        linear.activation = settings->activation;
+        linear.weight = settings->weight;
       }
       plan_.linears.push_back(std::move(linear));
     }
-    for (const GlobSet* set : {&keep_float, &quantize}) {
-      for (const std::string& pattern : set->Unmatched()) {
-        listener_.Warning(fmt::format("pattern {} matches no linear layer", Quote(pattern)));
+    WarnOfUnmatched(steps);
+    return ChooseModelType();
+  }
+
+  void WarnOfUnmatched(const std::vector<StepNames>& steps) {
+    for (const StepNames& step : steps) {
+      for (const GlobSet* set : {&step.include, &step.exclude, &step.readmit}) {
+        for (const std::string& pattern : set->Unmatched()) {
+          listener_.Warning(fmt::format("pattern {} matches no linear layer", Quote(pattern)));
+        }
       }
     }
-    const bool any =
-        std::any_of(plan_.linears.begin(), plan_.linears.end(),
-                    [](const LinearPlan& linear) { return linear.scheme != Scheme::kFloat; });
-    if (!any) return UsageError("every linear layer stays float, nothing is left to quantize");
+  }
+
+  // The type of most linears; among equals the first.
+  Status ChooseModelType() {
+    std::map<Scheme, size_t> counts;
+    for (const LinearPlan& linear : plan_.linears) {
+      if (linear.scheme != Scheme::kFloat) ++counts[linear.scheme];
+    }
+    for (const LinearPlan& linear : plan_.linears) {
+      if (linear.scheme == Scheme::kFloat) continue;
+      if (plan_.type == Scheme::kFloat || counts[linear.scheme] > counts[plan_.type])
+        plan_.type = linear.scheme;
+    }
+    if (counts.empty())
+      return UsageError("every linear layer stays float, nothing is left to quantize");
     return {};
   }
 
   void ChooseSmoothing() {
-    plan_.needs_calibration = options_.type == Scheme::kW8A8;
-    if (options_.smooth == SmoothMethod::kNone) return;
+    plan_.needs_calibration =
+        std::any_of(plan_.linears.begin(), plan_.linears.end(),
+                    [](const LinearPlan& linear) { return linear.scheme == Scheme::kW8A8; });
+    const auto steps = StepsOf<SmoothStep>(options_.recipe.process);
+    if (steps.empty()) return;
+    plan_.smooth = *steps.front();
     for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
       for (const SharedInput& input : SharedInputs(layer)) {
         const bool quantized = std::any_of(
@@ -180,7 +236,7 @@ class Planner {
     }
     const DType bias_dtype = bias == nullptr ? DType::kF32 : bias->dtype;
     for (auto& [role, spec] :
-         QuantizedParts(linear, options_.layout, plan_.model_dtype, bias_dtype)) {
+         QuantizedParts(linear, options_.recipe.layout, plan_.model_dtype, bias_dtype)) {
       const Scheme label = role == Role::kBias ? Scheme::kFloat : linear.scheme;
       linear.bytes_after += ByteSize(spec.dtype, spec.shape).value();
       plan_.write.tensors.push_back({std::move(spec), std::string(SchemeLabel(label))});
@@ -203,12 +259,12 @@ class Planner {
     for (const std::string& name : plan_.unknown_tensors) AddFloat(name, *source_.Find(name));
     for (const TensorEntry& entry : source_.tensors()) plan_.bytes_before += entry.size;
     plan_.bytes_after = plan_.write.TotalBytes();
-    plan_.write.dialect = options_.layout;
-    plan_.write.globals.model_quant_type = SchemeLabel(options_.type);
-    plan_.write.part_size = options_.part_size;
-    if (options_.part_size == 0 && options_.layout == Dialect::kAscendV1)
+    plan_.write.dialect = options_.recipe.layout;
+    plan_.write.globals.model_quant_type = SchemeLabel(plan_.type);
+    plan_.write.part_size = options_.recipe.part_size;
+    if (options_.recipe.part_size == 0 && options_.recipe.layout == Dialect::kAscendV1)
       plan_.write.part_size = 4ULL << 30;
-    plan_.write.shard_names = options_.part_size > 0;
+    plan_.write.shard_names = options_.recipe.part_size > 0;
   }
 
   const Checkpoint& source_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@ struct LinearPlan {
   uint64_t k = 0;
   bool has_bias = false;
   Scheme scheme = Scheme::kFloat;
+  ActivationSettings activation;
+  WeightSettings weight;
   std::string reason;         // why it stays float; empty when it is quantized
   uint64_t bytes_before = 0;  // weight and bias
   uint64_t bytes_after = 0;   // with scales
@@ -32,7 +35,9 @@ struct LinearPlan {
 struct QuantPlan {
   ModelConfig config;
   DType model_dtype = DType::kBF16;  // of config.json, else of the weights
+  Scheme type = Scheme::kFloat;      // of the checkpoint as a whole: that of most of its linears
   std::vector<LinearPlan> linears;   // in model order
+  std::optional<SmoothStep> smooth;
   // Norms whose outputs are smoothed: at least one of the linears behind them is quantized.
   std::vector<std::string> smoothed_norms;
   bool needs_calibration = false;

@@ -41,8 +41,8 @@ class Pipeline {
 
   Result<QuantSummary> Run(const std::string& target, const OutputOptions& output) {
     if (plan_.needs_calibration) {
-      SLIM_ASSIGN(tokens_,
-                  LoadCalibration(source_, plan_.config, options_.calibration_file, listener_));
+      SLIM_ASSIGN(tokens_, LoadCalibration(source_, plan_.config, options_.recipe.calibration_file,
+                                           listener_));
     }
     SLIM_TRY(CheckMemory());
     SLIM_ASSIGN(CheckpointWriter writer,
@@ -90,7 +90,7 @@ class Pipeline {
       std::optional<float> norm_eps;
       // msModelSlim replaces the norms it smooths by its own, whose epsilon is fixed (facts:
       // algorithms.md 3.3).
-      if (options_.compute == ComputeMode::kModel && !plan_.smoothed_norms.empty())
+      if (options_.recipe.compute == ComputeMode::kModel && !plan_.smoothed_norms.empty())
         norm_eps = 1e-6F;
       SLIM_ASSIGN(CalibrationPass started,
                   CalibrationPass::Start(source_, plan_.config, tokens_, norm_eps, pool_));
@@ -135,10 +135,12 @@ class Pipeline {
       ToFloat(weight.dtype, weight.data.data(), norm.data(), norm.size());
       std::vector<float> absmax(norm.size());
       for (const std::string& linear : input.linears) SLIM_TRY(UpdateAbsMax(linear, absmax));
-      const DType compute = options_.compute == ComputeMode::kModel ? weight.dtype : DType::kF32;
-      const std::vector<float> scales =
-          IterSmoothScales(range->second.AbsMax(), absmax, options_.alpha, compute);
-      FoldedNorm folded = FoldNorm(norm, scales, weight.dtype, options_.compute);
+      const DType compute =
+          options_.recipe.compute == ComputeMode::kModel ? weight.dtype : DType::kF32;
+      const std::vector<float> scales = IterSmoothScales(
+          range->second.AbsMax(), absmax,
+          plan_.smooth->alpha.value_or(DefaultAlpha(plan_.smooth->method)), compute);
+      FoldedNorm folded = FoldNorm(norm, scales, weight.dtype, options_.recipe.compute);
       // Smoothing scales channels by positive factors, so the smoothed range follows from the
       // recorded one.
       for (size_t i = 0; i < norm.size(); ++i) {
@@ -223,9 +225,11 @@ class Pipeline {
     const ChannelRange& channels = range->second;
     const float min = *std::min_element(channels.min.begin(), channels.min.end());
     const float max = *std::max_element(channels.max.begin(), channels.max.end());
-    const DType compute = options_.compute == ComputeMode::kModel ? weight_dtype : DType::kF32;
-    const DType stored = options_.layout == Dialect::kAscendV1 ? DType::kF32 : plan_.model_dtype;
-    const float headroom = options_.compute == ComputeMode::kModel ? 1.0F : kRangeHeadroom;
+    const DType compute =
+        options_.recipe.compute == ComputeMode::kModel ? weight_dtype : DType::kF32;
+    const DType stored =
+        options_.recipe.layout == Dialect::kAscendV1 ? DType::kF32 : plan_.model_dtype;
+    const float headroom = options_.recipe.compute == ComputeMode::kModel ? 1.0F : kRangeHeadroom;
     return AsymmetricInt8Range(min * headroom, max * headroom, compute, stored);
   }
 
@@ -259,8 +263,8 @@ class Pipeline {
 
   Status WriteSideFiles(CheckpointWriter& writer) {
     ConfigTarget target;
-    target.to = options_.layout;
-    target.quant_type = SchemeName(options_.type);
+    target.to = options_.recipe.layout;
+    target.quant_type = SchemeName(plan_.type);
     SLIM_ASSIGN(const EditedConfig config, EditConfig(source_.config_text(), target));
     SLIM_TRY(writer.WriteSideFile("config.json", config.text));
     for (const SideFile& file : side_files_.copied) {
@@ -273,7 +277,7 @@ class Pipeline {
   Status WriteReceiptOf(CheckpointWriter& writer) {
     Receipt receipt;
     receipt.tool = "slim-quant";
-    receipt.configuration = ConfigurationJson(options_);
+    receipt.configuration = RecipeJson(options_.recipe);
     if (plan_.needs_calibration) {
       Json calibration = Json::Object();
       calibration.Set("file", tokens_.name).Set("xxh3_128", tokens_.digest);
@@ -292,6 +296,7 @@ class Pipeline {
   QuantSummary Summarize(const std::string& target) const {
     QuantSummary summary;
     summary.output = target;
+    summary.type = plan_.type;
     summary.calibration = tokens_.name;
     summary.calibration_samples = tokens_.samples.size();
     for (const std::vector<int32_t>& sample : tokens_.samples)

@@ -16,7 +16,8 @@ namespace slim {
 
 struct QuantSummary {
   std::string output;
-  std::string calibration;  // name of the file; empty for data-free types
+  Scheme type = Scheme::kFloat;  // QuantPlan::type
+  std::string calibration;       // name of the file; empty for data-free types
   uint64_t calibration_samples = 0;
   uint64_t calibration_tokens = 0;
   uint64_t quantized_linears = 0;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dtype/dtype.h"
-#include "quant/options.h"
+#include "quant/recipe.h"
 
 namespace slim {
 

@@ -46,12 +46,14 @@ Error NotFiniteError(std::string_view tensor) {
 Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput& input,
                                     const QuantOptions& options, DType model_dtype,
                                     ThreadPool& pool) {
-  const DType compute = options.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32;
+  const DType compute =
+      options.recipe.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32;
   const DType bias_dtype = input.bias ? input.bias->dtype : DType::kF32;
   LinearRecord record;
   record.name = linear.name;
   record.scheme = linear.scheme;
-  for (auto& [role, spec] : QuantizedParts(linear, options.layout, model_dtype, bias_dtype)) {
+  for (auto& [role, spec] :
+       QuantizedParts(linear, options.recipe.layout, model_dtype, bias_dtype)) {
     record[role] = Tensor(spec.dtype, spec.shape);
   }
   const auto codes = record[Role::kWeight].as<int8_t>();
@@ -83,8 +85,9 @@ Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput&
                 record[Role::kWeightOffset].data.size());
     return record;
   }
-  const FoldRounding rounding =
-      options.compute == ComputeMode::kModel ? FoldRounding::kAsWritten : FoldRounding::kOnce;
+  const FoldRounding rounding = options.recipe.compute == ComputeMode::kModel
+                                    ? FoldRounding::kAsWritten
+                                    : FoldRounding::kOnce;
   uint64_t saturated = 0;
   const StaticFold fold = FoldStaticW8A8(codes, linear.n, linear.k, scales, *input.activation, bias,
                                          compute, rounding, &saturated);

@@ -66,11 +66,14 @@ Json Header(std::string_view kind) {
 }  // namespace
 
 std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options) {
+  const Recipe& recipe = options.recipe;
   std::string out = fmt::format(
-      "type {}, layout {}, compute {}, smooth {}{}, {}\n", SchemeName(options.type),
-      TraitsOf(options.layout).name, ComputeModeName(options.compute),
-      SmoothMethodName(options.smooth),
-      options.smooth == SmoothMethod::kIter ? fmt::format(" (alpha {})", options.alpha) : "",
+      "type {}, layout {}, compute {}, smooth {}{}, {}\n", SchemeName(plan.type),
+      TraitsOf(recipe.layout).name, ComputeModeName(recipe.compute),
+      plan.smooth ? SmoothMethodName(plan.smooth->method) : "none",
+      plan.smooth ? fmt::format(" (alpha {})",
+                                plan.smooth->alpha.value_or(DefaultAlpha(plan.smooth->method)))
+                  : "",
       plan.needs_calibration ? "calibrated" : "data-free");
   std::vector<std::array<std::string, 5>> rows = {
       {"linear", "type", "[n, k]", "size", "why float"}};
@@ -102,7 +105,7 @@ std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options) {
 
 Json QuantPlanJson(const QuantPlan& plan, const QuantOptions& options) {
   Json json = Header("plan");
-  json.Set("configuration", ConfigurationJson(options));
+  json.Set("configuration", RecipeJson(options.recipe));
   json.Set("calibrated", plan.needs_calibration);
   Json linears = Json::Array();
   for (const LinearPlan& linear : plan.linears) {
@@ -124,10 +127,10 @@ Json QuantPlanJson(const QuantPlan& plan, const QuantOptions& options) {
   return json;
 }
 
-std::string QuantSummaryText(const QuantSummary& summary, const QuantOptions& options) {
+std::string QuantSummaryText(const QuantSummary& summary) {
   std::string out =
       fmt::format("wrote {}: {} linears {}, {} float, {} -> {}", Escape(summary.output),
-                  summary.quantized_linears, SchemeLabel(options.type), summary.float_linears,
+                  summary.quantized_linears, SchemeLabel(summary.type), summary.float_linears,
                   HumanSize(summary.bytes_before), HumanSize(summary.bytes_after));
   if (!summary.calibration.empty()) {
     out += fmt::format(", calibrated on {} samples ({} tokens) of {}", summary.calibration_samples,
@@ -139,8 +142,8 @@ std::string QuantSummaryText(const QuantSummary& summary, const QuantOptions& op
 Json QuantSummaryJson(const QuantSummary& summary, const QuantOptions& options) {
   Json json = Header("summary");
   json.Set("output", summary.output)
-      .Set("type", SchemeName(options.type))
-      .Set("layout", TraitsOf(options.layout).name);
+      .Set("type", SchemeName(summary.type))
+      .Set("layout", TraitsOf(options.recipe.layout).name);
   json.Set("quantized_linears", summary.quantized_linears)
       .Set("float_linears", summary.float_linears);
   json.Set("bytes_before", summary.bytes_before).Set("bytes_after", summary.bytes_after);

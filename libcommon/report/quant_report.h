@@ -16,7 +16,7 @@ std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options);
 Json QuantPlanJson(const QuantPlan& plan, const QuantOptions& options);
 
 // One line without a newline.
-std::string QuantSummaryText(const QuantSummary& summary, const QuantOptions& options);
+std::string QuantSummaryText(const QuantSummary& summary);
 Json QuantSummaryJson(const QuantSummary& summary, const QuantOptions& options);
 
 }  // namespace slim

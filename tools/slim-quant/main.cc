@@ -23,7 +23,7 @@ Result<int> RunQuant(const Arguments& arguments, Console& console) {
   }
   SLIM_ASSIGN(const QuantSummary summary,
               Quantize(source, plan, command.options, command.output, command.write, console));
-  console.Note(QuantSummaryText(summary, command.options));
+  console.Note(QuantSummaryText(summary));
   if (console.json())
     SLIM_TRY(
         console.Print(DumpJson(QuantSummaryJson(summary, command.options), {.indent = 2}) + "\n"));

@@ -196,8 +196,8 @@ Result<std::string> OutputOf(const Arguments& arguments, std::string_view old_fl
 
 // What msModelSlim's outlier methods mean here. Most are closed code: the man page says what stands
 // in for them.
-Status ReadAntiMethod(const Arguments& arguments, Console& console, QuantOptions& options) {
-  options.smooth = SmoothMethod::kNone;
+Status ReadAntiMethod(const Arguments& arguments, Console& console, QuantFlags& options) {
+  options.smooth.reset();
   if (!arguments.Has("anti-method")) return {};
   const std::string method = arguments.Text("anti-method");
   constexpr std::array<std::string_view, 6> kMethods = {"m1", "m2", "m3", "m4", "m5", "m6"};
@@ -217,11 +217,11 @@ Status ReadAntiMethod(const Arguments& arguments, Console& console, QuantOptions
   console.Note(
       fmt::format("outlier method {} is closed or not in this version: iter_smooth with alpha {} "
                   "is used instead",
-                  method, options.alpha));
+                  method, options.alpha.value_or(DefaultAlpha(SmoothMethod::kIter))));
   return {};
 }
 
-Status ReadTraditionalType(const Arguments& arguments, QuantOptions& options) {
+Status ReadTraditionalType(const Arguments& arguments, QuantFlags& options) {
   const int64_t weight_bits = arguments.Integer("w-bit", 8);
   const int64_t activation_bits = arguments.Integer("a-bit", 8);
   if (weight_bits != 8 || (activation_bits != 8 && activation_bits != 16)) {
@@ -242,7 +242,7 @@ Status ReadTraditionalType(const Arguments& arguments, QuantOptions& options) {
 
 // quant_qwen.py and its siblings: names given replace the list of down_proj layers; the last linear
 // stays float always.
-Status ReadTraditional(const Arguments& arguments, Console& console, QuantOptions& options) {
+Status ReadTraditional(const Arguments& arguments, Console& console, QuantFlags& options) {
   SLIM_TRY(ReadTraditionalType(arguments, options));
   SLIM_TRY(ReadAntiMethod(arguments, console, options));
   options.layout = arguments.Has("mindie-format") ? Dialect::kMindIE : Dialect::kAscendV1V0;
@@ -256,17 +256,17 @@ Status ReadTraditional(const Arguments& arguments, Console& console, QuantOption
   return {};
 }
 
-Status ReadOwn(const Arguments& arguments, QuantOptions& options) {
+Status ReadOwn(const Arguments& arguments, QuantFlags& options) {
   SLIM_ASSIGN(options.type, TypeByName(arguments.Text("type", SchemeName(options.type))));
   options.smooth = DefaultSmooth(options.type);
   if (arguments.Has("smooth")) {
-    options.smooth = arguments.Text("smooth") == "iter" ? SmoothMethod::kIter : SmoothMethod::kNone;
+    options.smooth.reset();
+    if (arguments.Text("smooth") == "iter") options.smooth = SmoothMethod::kIter;
   }
   if (options.smooth == SmoothMethod::kIter && options.type == Scheme::kW8A16) {
     return UsageError("--smooth iter does not apply to w8a16: its activations are not quantized");
   }
-  if (options.smooth == SmoothMethod::kNone && arguments.Has("alpha"))
-    return UsageError("--alpha needs --smooth iter");
+  if (!options.smooth && arguments.Has("alpha")) return UsageError("--alpha needs --smooth iter");
   SLIM_ASSIGN(options.layout, ParseDialect(arguments.Text("layout", "ascendv1")));
   options.float_names = DefaultFloatNames(options.type);
   for (const std::string& name : arguments.All("disable-names"))
@@ -282,10 +282,10 @@ bool IsTraditional(const Arguments& arguments) {
 
 Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
   QuantCommand command;
-  QuantOptions& options = command.options;
-  options.alpha = arguments.Real("alpha", kIterSmoothAlpha);
-  if (!(options.alpha >= 0 && options.alpha <= 1))
-    return UsageError(fmt::format("--alpha {} is outside 0 to 1", options.alpha));
+  QuantFlags options;
+  if (arguments.Has("alpha")) options.alpha = arguments.Real("alpha", 0);
+  if (options.alpha && !(*options.alpha >= 0 && *options.alpha <= 1))
+    return UsageError(fmt::format("--alpha {} is outside 0 to 1", *options.alpha));
   if (IsTraditional(arguments)) {
     SLIM_TRY(ReadTraditional(arguments, console, options));
   } else {
@@ -295,6 +295,8 @@ Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
       arguments.Text("compute", "fp32") == "model" ? ComputeMode::kModel : ComputeMode::kFp32;
   options.quantize_names = arguments.All("quantize-names");
   options.calibration_file = arguments.Text("calib");
+  options.part_size = arguments.Size("part-size", 0);
+  command.options.recipe = RecipeOf(options);
   SLIM_ASSIGN(command.model, ModelOf(arguments, "model-path"));
   SLIM_ASSIGN(command.output, OutputOf(arguments, "save-directory", arguments.Has("dry-run")));
   return command;
@@ -302,10 +304,12 @@ Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
 
 Result<QuantCommand> ReadOneClick(const Arguments& arguments, Console& console) {
   QuantCommand command;
-  QuantOptions& options = command.options;
+  QuantFlags options;
   SLIM_ASSIGN(options.type, TypeByName(ToLower(arguments.Text("quant-type", "w8a8"))));
   options.smooth = DefaultSmooth(options.type);
   options.float_names = DefaultFloatNames(options.type);
+  options.part_size = arguments.Size("part-size", 0);
+  command.options.recipe = RecipeOf(options);
   SLIM_ASSIGN(command.model, ModelOf(arguments, "model-path"));
   SLIM_ASSIGN(command.output, OutputOf(arguments, "save-path", arguments.Has("dry-run")));
   NoteMeaningless(arguments, console, {"model-type", "device", "trust-remote-code"});
@@ -324,7 +328,6 @@ Result<QuantCommand> ReadQuantCommand(const Arguments& arguments, Console& conso
   if (!command.ok()) return command;
   command->write = arguments.output_options();
   command->dry_run = arguments.Has("dry-run");
-  command->options.part_size = arguments.Size("part-size", 0);
   command->options.max_memory = arguments.Size("max-memory", 0);
   command->options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   return command;

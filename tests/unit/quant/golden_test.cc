@@ -26,7 +26,8 @@ class Golden : public testing::Test {
   }
   ~Golden() override { fs::remove_all(folder_); }
 
-  std::string Run(const std::string& model, const QuantOptions& options) {
+  std::string Run(const std::string& model, const QuantFlags& flags, int threads = 2) {
+    const QuantOptions options = {.recipe = RecipeOf(flags), .threads = threads};
     const std::string target = (folder_ / std::to_string(++runs_)).string();
     const auto source = Checkpoint::Open(kGolden + "/models/" + model);
     EXPECT_TRUE(source.ok());
@@ -38,8 +39,8 @@ class Golden : public testing::Test {
     return target;
   }
 
-  static QuantOptions Options(Scheme type, SmoothMethod smooth) {
-    QuantOptions options;
+  static QuantFlags Options(Scheme type, std::optional<SmoothMethod> smooth) {
+    QuantFlags options;
     options.type = type;
     options.smooth = smooth;
     options.compute = ComputeMode::kModel;
@@ -128,11 +129,11 @@ void ExpectExactFold(const Checkpoint& source, const Checkpoint& output,
 TEST_F(Golden, DataFreeTypesAreByteIdentical) {
   for (const char* model : {"mini-qwen2-bfloat16", "mini-qwen3-float16", "mini-qwen2-float32"}) {
     ExpectSameFiles(kGolden + "/one-click/" + model + "/w8a16",
-                    Run(model, Options(Scheme::kW8A16, SmoothMethod::kNone)));
+                    Run(model, Options(Scheme::kW8A16, std::nullopt)));
   }
   for (const char* model : {"mini-qwen2-bfloat16", "mini-qwen3-float16"}) {
     ExpectSameFiles(kGolden + "/one-click/" + model + "/w8a8-dynamic",
-                    Run(model, Options(Scheme::kW8A8Dynamic, SmoothMethod::kNone)));
+                    Run(model, Options(Scheme::kW8A8Dynamic, std::nullopt)));
   }
 }
 
@@ -143,7 +144,7 @@ TEST_F(Golden, StaticHasThePeersCodesAndAnExactFold) {
     const Checkpoint expected =
         Checkpoint::Open(kGolden + "/one-click/" + model + "/w8a8-static").value();
     const Checkpoint actual =
-        Checkpoint::Open(Run(model, Options(Scheme::kW8A8, SmoothMethod::kNone))).value();
+        Checkpoint::Open(Run(model, Options(Scheme::kW8A8, std::nullopt))).value();
     ASSERT_EQ(actual.tensors().size(), expected.tensors().size());
     size_t linears = 0;
     for (const TensorEntry& entry : expected.tensors()) {
@@ -180,7 +181,7 @@ TEST_F(Golden, SmoothedCodesAreThePeers) {
   for (const Case& test : {Case{"w8a8-smooth-dynamic", Scheme::kW8A8Dynamic, 0.9, ".layers."},
                            Case{"w8a8-smooth-static", Scheme::kW8A8, 0.9, ".layers.0."},
                            Case{"w8a8-smooth05-static", Scheme::kW8A8, 0.5, ".layers.0."}}) {
-    QuantOptions options = Options(test.type, SmoothMethod::kIter);
+    QuantFlags options = Options(test.type, SmoothMethod::kIter);
     options.alpha = test.alpha;
     const Checkpoint expected =
         Checkpoint::Open(kGolden + "/one-click/" + model + "/" + test.golden).value();
@@ -201,7 +202,7 @@ TEST_F(Golden, SmoothedCodesAreThePeers) {
 TEST_F(Golden, ThreadsAndInstructionSetsDoNotShow) {
   const std::string best(IsaName(CurrentIsa()));
   for (const ComputeMode compute : {ComputeMode::kModel, ComputeMode::kFp32}) {
-    QuantOptions options = Options(Scheme::kW8A8, SmoothMethod::kIter);
+    QuantFlags options = Options(Scheme::kW8A8, SmoothMethod::kIter);
     options.compute = compute;
     std::string first;
     for (const Isa isa : SupportedIsas()) {
@@ -210,8 +211,7 @@ TEST_F(Golden, ThreadsAndInstructionSetsDoNotShow) {
       const std::vector<int> thread_counts =
           isa == Isa::kScalar ? std::vector<int>{2} : std::vector<int>{1, 2, 8};
       for (const int threads : thread_counts) {
-        options.threads = threads;
-        const std::string output = Run("mini-qwen3-float16", options);
+        const std::string output = Run("mini-qwen3-float16", options, threads);
         if (first.empty()) first = output;
         ExpectSameFiles(first, output);
         EXPECT_EQ(ReadWholeFile(first + "/slim_receipt.json").value(),
@@ -225,7 +225,7 @@ TEST_F(Golden, ThreadsAndInstructionSetsDoNotShow) {
 // Source document S001: input_scale and input_offset in the model's dtype, deq_scale I64 for fp16,
 // F32 for bf16.
 TEST_F(Golden, TraditionalLayoutsKeepScalesInTheModelsDtype) {
-  QuantOptions options = Options(Scheme::kW8A8, SmoothMethod::kIter);
+  QuantFlags options = Options(Scheme::kW8A8, SmoothMethod::kIter);
   options.layout = Dialect::kMindIE;
   options.compute = ComputeMode::kFp32;
   for (const auto& [model, dtype, deq] :
