@@ -298,8 +298,9 @@ Result<LinearRecord> Checkpoint::ReadLinear(std::string_view module) const {
     if (entry == nullptr) continue;
     SLIM_ASSIGN(record.parts[i], Read(*entry));
   }
-  if (auto status = CheckRecord(record); !status.ok())
-    return std::move(status).error().WithPath(path_);
+  auto status = UnpackWeight(record, traits().packs_int4);
+  if (status.ok()) status = CheckRecord(record);
+  if (!status.ok()) return std::move(status).error().WithPath(path_);
   return record;
 }
 

@@ -55,6 +55,21 @@ inline float F8E4M3ToFloat(uint8_t byte) {
   return sign * std::bit_cast<float>(((exponent + 120U) << 23) | (mantissa << 20));
 }
 
+// Nearest, ties to even; what rounds above 448 is NaN, as in torch.
+inline uint8_t FloatToF8E4M3(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint8_t>((bits >> 24) & 0x80U);
+  const uint32_t magnitude = bits & 0x7FFFFFFFU;
+  if (magnitude >= 0x43F00000U) return static_cast<uint8_t>(sign | 0x7FU);
+  if (magnitude < 0x3C800000U) {
+    // Subnormal: adding 2^14 leaves the rounded multiple of 2^-9 in the low mantissa bits.
+    const float shifted = std::bit_cast<float>(magnitude) + 0x1p14F;
+    return static_cast<uint8_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x46800000U));
+  }
+  const uint32_t rounded = magnitude + 0x7FFFFU + ((magnitude >> 20) & 1U);
+  return static_cast<uint8_t>(sign | ((rounded - 0x3C000000U) >> 20));
+}
+
 // The I64 form of `deq_scale`: the float32 bits, sign-extended (facts: formats.md 6.4).
 inline int64_t FloatToDeqBits(float value) {
   return static_cast<int64_t>(std::bit_cast<int32_t>(value));

@@ -151,9 +151,11 @@ class LinearChecker {
   }
 
  private:
-  static constexpr std::array kQuantizationRoles = {Role::kWeightScale, Role::kWeightOffset,
-                                                    Role::kInputScale,  Role::kInputOffset,
-                                                    Role::kQuantBias,   Role::kDeqScale};
+  static constexpr std::array kQuantizationRoles = {
+      Role::kWeightScale,       Role::kWeightOffset,       Role::kInputScale,
+      Role::kInputOffset,       Role::kQuantBias,          Role::kDeqScale,
+      Role::kWeightScaleSecond, Role::kWeightOffsetSecond, Role::kWeightDualScale,
+      Role::kScaleBias};
 
   // Scales of a weight that is not there.
   void CheckHeadless(const LayerTensors& layer) {

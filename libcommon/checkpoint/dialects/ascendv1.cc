@@ -3,9 +3,10 @@
 namespace slim {
 namespace {
 
-constexpr Role kRoleOrder[] = {Role::kWeight,       Role::kQuantBias, Role::kInputScale,
-                               Role::kInputOffset,  Role::kDeqScale,  Role::kWeightScale,
-                               Role::kWeightOffset, Role::kBias};
+constexpr Role kRoleOrder[] = {Role::kWeight,       Role::kQuantBias,       Role::kInputScale,
+                               Role::kInputOffset,  Role::kDeqScale,        Role::kWeightScale,
+                               Role::kWeightOffset, Role::kWeightDualScale, Role::kScaleBias,
+                               Role::kBias};
 
 std::vector<std::pair<std::string, Json>> WriteGlobals(const DescriptionGlobals& globals) {
   std::vector<std::pair<std::string, Json>> out = globals.others;
@@ -29,6 +30,7 @@ const DialectTraits kAscendV1Traits = {
     .always_sharded = true,
     .layers_first = true,
     .quantize_in_config = false,
+    .packs_int4 = true,
     .role_order = kRoleOrder,
     .description_name =
         [](std::string_view) { return std::string("quant_model_description.json"); },

@@ -28,6 +28,7 @@ const DialectTraits kAscendV1V0Traits = {
     .always_sharded = false,
     .layers_first = false,
     .quantize_in_config = false,
+    .packs_int4 = true,
     .role_order = kTraditionalRoleOrder,
     .description_name =
         [](std::string_view) { return std::string("quant_model_description.json"); },

@@ -17,6 +17,7 @@ const DialectTraits kHfTraits = {
     .always_sharded = false,
     .layers_first = false,
     .quantize_in_config = false,
+    .packs_int4 = false,
     .role_order = kRoleOrder,
     .description_name = [](std::string_view) { return std::string(); },
     .weight_stem = [](std::string_view) { return std::string("model"); },

@@ -27,6 +27,7 @@ const DialectTraits kMindIETraits = {
     .always_sharded = false,
     .layers_first = false,
     .quantize_in_config = true,
+    .packs_int4 = false,
     .role_order = kTraditionalRoleOrder,
     .description_name =
         [](std::string_view type) { return fmt::format("quant_model_description_{}.json", type); },

@@ -6,8 +6,16 @@
 
 namespace slim {
 
-inline constexpr Role kTraditionalRoleOrder[] = {
-    Role::kWeight,     Role::kBias,        Role::kWeightScale, Role::kWeightOffset,
-    Role::kInputScale, Role::kInputOffset, Role::kQuantBias,   Role::kDeqScale};
+inline constexpr Role kTraditionalRoleOrder[] = {Role::kWeight,
+                                                 Role::kBias,
+                                                 Role::kWeightScale,
+                                                 Role::kWeightOffset,
+                                                 Role::kWeightScaleSecond,
+                                                 Role::kWeightOffsetSecond,
+                                                 Role::kScaleBias,
+                                                 Role::kInputScale,
+                                                 Role::kInputOffset,
+                                                 Role::kQuantBias,
+                                                 Role::kDeqScale};
 
 }  // namespace slim
