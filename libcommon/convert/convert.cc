@@ -68,22 +68,15 @@ Status Conversion::CheckLoss() const {
 
 Status Conversion::WriteTensors(CheckpointWriter& writer) const {
   std::vector<uint64_t> sizes;
-  for (const TensorPlan& tensor : plan_.tensors) sizes.push_back(source_.Find(tensor.source)->size);
+  for (const TensorPlan& tensor : plan_.tensors) sizes.push_back(WorkBytes(tensor, source_));
   const TensorLoop loop{pool_, listener_, plan_.budget, "converting"};
   return ForEachTensor(loop, sizes,
                        [&](size_t i) { return WriteTensor(writer, plan_.tensors[i]); });
 }
 
 Status Conversion::WriteTensor(CheckpointWriter& writer, const TensorPlan& tensor) const {
-  SLIM_ASSIGN(const Tensor data, source_.Read(*source_.Find(tensor.source)));
-  if (tensor.from == tensor.to) return writer.Write(tensor.name, data.data.bytes());
-  Tensor changed(tensor.to, tensor.shape);
-  if (tensor.from == DType::kI64 || tensor.to == DType::kI64) {
-    SLIM_TRY(ChangeDeqScale(data.view(), tensor.to, changed.data.bytes()));
-  } else {
-    auto loss = ChangeDType(data.view(), tensor.to, changed.data.bytes());
-    if (!loss.ok()) return std::move(loss).error();
-  }
+  SLIM_ASSIGN(Tensor made, MakeTensor(tensor, source_));
+  SLIM_ASSIGN(const Tensor changed, RoundTensor(tensor, std::move(made), nullptr));
   return writer.Write(tensor.name, changed.data.bytes());
 }
 

@@ -187,13 +187,7 @@ Status Planner::PlanMemory() {
 }
 
 TensorPlan Planner::CopyOf(const SourceTensor& tensor) const {
-  TensorPlan copy;
-  copy.name = tensor.entry->name;
-  copy.source = tensor.entry->name;
-  copy.label = tensor.label;
-  copy.from = tensor.entry->dtype;
-  copy.to = tensor.entry->dtype;
-  copy.shape = tensor.entry->shape;
+  TensorPlan copy = PlanCopy(*tensor.entry, tensor.label);
   copy.shard = shard_numbers_[tensor.entry->shard];
   return copy;
 }
@@ -300,7 +294,7 @@ Status Planner::MeasureLoss() {
   for (TensorPlan& tensor : plan_.tensors) {
     if (tensor.from == tensor.to) continue;
     changed.push_back(&tensor);
-    sizes.push_back(source_.Find(tensor.source)->size);
+    sizes.push_back(WorkBytes(tensor, source_));
   }
   const TensorLoop loop{pool_, listener_, plan_.budget, "measuring"};
   SLIM_TRY(ForEachTensor(loop, sizes, [&](size_t i) { return MeasureTensor(*changed[i]); }));
@@ -309,32 +303,29 @@ Status Planner::MeasureLoss() {
 }
 
 Status Planner::MeasureTensor(TensorPlan& tensor) const {
-  SLIM_ASSIGN(const Tensor data, source_.Read(*source_.Find(tensor.source)));
   const auto at = [&](Error error) {
     return std::move(error).WithTensor(tensor.source).WithPath(source_.path());
   };
-  if (tensor.from == DType::kI64 || tensor.to == DType::kI64) {
-    Tensor scratch(tensor.to, tensor.shape);
-    auto status = ChangeDeqScale(data.view(), tensor.to, scratch.data.bytes());
-    return status.ok() ? Status() : Status(at(std::move(status).error()));
-  }
-  auto measured = ChangeDType(data.view(), tensor.to, {});
-  if (!measured.ok()) return at(std::move(measured).error());
-  if (measured->overflowed > 0) {
+  RoundingLoss measured;
+  auto made = MakeTensor(tensor, source_);
+  if (!made.ok()) return at(std::move(made).error());
+  auto rounded = RoundTensor(tensor, std::move(*made), &measured);
+  if (!rounded.ok()) return at(std::move(rounded).error());
+  if (measured.overflowed > 0) {
     return at(InputError(
         "CV-overflow",
-        fmt::format("{} values become infinite in {}", measured->overflowed, tensor.ToName()),
+        fmt::format("{} values become infinite in {}", measured.overflowed, tensor.ToName()),
         "keep the source's dtype, or take bf16"));
   }
-  if (measured->to_zero > 0 && IsScaleOrOffset(SplitTensorName(tensor.name).suffix)) {
+  if (measured.to_zero > 0 && IsScaleOrOffset(SplitTensorName(tensor.name).suffix)) {
     return at(
         InputError("CV-underflow",
-                   fmt::format("{} scales become zero in {}", measured->to_zero, tensor.ToName()),
+                   fmt::format("{} scales become zero in {}", measured.to_zero, tensor.ToName()),
                    "keep the source's dtype, or take bf16"));
   }
-  tensor.worst_relative_error = measured->worst_relative_error;
-  tensor.to_zero = measured->to_zero;
-  tensor.loss = measured->exact() ? LossClass::kExact : LossClass::kNear;
+  tensor.worst_relative_error = measured.worst_relative_error;
+  tensor.to_zero = measured.to_zero;
+  tensor.loss = measured.exact() ? LossClass::kExact : LossClass::kNear;
   return {};
 }
 
@@ -407,20 +398,6 @@ Status Planner::PlanConfig() {
 }
 
 }  // namespace
-
-std::string_view TensorActionName(TensorAction action) {
-  switch (action) {
-    case TensorAction::kCopy:
-      return "copied";
-    case TensorAction::kDuplicate:
-      return "duplicated";
-    case TensorAction::kConvert:
-      return "converted";
-    case TensorAction::kDrop:
-      return "dropped";
-  }
-  return "copied";
-}
 
 uint32_t ConvertPlan::Unchanged() const {
   return static_cast<uint32_t>(

@@ -15,6 +15,7 @@
 #include "checkpoint/side_files.h"
 #include "convert/config_edit.h"
 #include "convert/edges.h"
+#include "convert/tensor_plan.h"
 #include "parallel/thread_pool.h"
 
 namespace slim {
@@ -26,28 +27,6 @@ struct ConvertOptions {
   bool keep_extra = false;  // code and unknown side files, too
   uint64_t part_size = 0;   // bytes; 0 keeps the source's sharding where the target allows it
   uint64_t max_memory = 0;  // bytes; 0: what the largest tensor needs
-};
-
-enum class TensorAction : uint8_t { kCopy, kDuplicate, kConvert, kDrop };
-std::string_view TensorActionName(TensorAction action);  // "copied"
-
-struct TensorPlan {
-  std::string name;    // in the output; of a dropped tensor in the source
-  std::string source;  // where its data comes from
-  std::string label;
-  TensorAction action = TensorAction::kCopy;
-  DType from = DType::kF32;
-  DType to = DType::kF32;
-  Shape shape;
-  LossClass loss = LossClass::kExact;
-  double worst_relative_error = 0;
-  uint64_t to_zero = 0;  // values that rounding makes zero
-  uint32_t shard = 0;    // of the source, numbered by file name
-  std::string reason;    // empty for a plain copy
-
-  std::string_view FromName() const { return DTypeName(from); }
-  std::string_view ToName() const { return DTypeName(to); }
-  std::string ShapeName() const { return ShapeText(shape); }
 };
 
 struct ConvertPlan {

@@ -18,9 +18,10 @@ constexpr std::string_view kDTypeNote =
 std::string TensorLine(const TensorPlan& tensor) {
   std::string dtype(tensor.FromName());
   if (tensor.from != tensor.to) dtype += fmt::format(" -> {}", tensor.ToName());
-  std::string line =
-      fmt::format("  {:<10}  {:<5}  {}  {} {}", TensorActionName(tensor.action),
-                  LossClassName(tensor.loss), Escape(tensor.name), dtype, tensor.ShapeName());
+  std::string shape = ShapeText(tensor.from_shape);
+  if (tensor.from_shape != tensor.shape) shape += fmt::format(" -> {}", tensor.ShapeName());
+  std::string line = fmt::format("  {:<10}  {:<5}  {}  {} {}", TensorActionName(tensor.action),
+                                 LossClassName(tensor.loss), Escape(tensor.name), dtype, shape);
   if (tensor.loss != LossClass::kExact) {
     line += fmt::format("  largest relative error {:.3g}", tensor.worst_relative_error);
     if (tensor.to_zero > 0) line += fmt::format(", {} values become zero", tensor.to_zero);
@@ -48,6 +49,12 @@ std::string FileLines(const SideFileChoice& files) {
   return text;
 }
 
+Json ShapeJson(const Shape& shape) {
+  Json dimensions = Json::Array();
+  for (const uint64_t dimension : shape) dimensions.Push(dimension);
+  return dimensions;
+}
+
 Json TensorJson(const TensorPlan& tensor) {
   Json item = Json::Object();
   item.Set("name", tensor.name);
@@ -57,9 +64,8 @@ Json TensorJson(const TensorPlan& tensor) {
   item.Set("label", tensor.label);
   item.Set("dtype_from", tensor.FromName());
   item.Set("dtype_to", tensor.ToName());
-  Json shape = Json::Array();
-  for (const uint64_t dimension : tensor.shape) shape.Push(dimension);
-  item.Set("shape", std::move(shape));
+  item.Set("shape_from", ShapeJson(tensor.from_shape));
+  item.Set("shape", ShapeJson(tensor.shape));
   item.Set("worst_relative_error", Json::Real(tensor.worst_relative_error));
   item.Set("values_to_zero", tensor.to_zero);
   item.Set("reason", tensor.reason);
