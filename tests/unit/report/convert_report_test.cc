@@ -17,6 +17,7 @@ ConvertPlan Plan() {
   plan.loss = LossClass::kNear;
   TensorPlan copied;
   copied.name = copied.source = "same.weight";
+  copied.from_shape = {2};
   copied.shape = {2};
   TensorPlan rounded = copied;
   rounded.name = rounded.source = "round\nme.weight";
