@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "model/modules.h"
+#include "model/read_config.h"
 
 namespace slim {
 namespace {
@@ -41,8 +42,9 @@ Result<std::vector<SourceTensor>> ByDescription(const Checkpoint& source) {
 std::vector<SourceTensor> ByModel(const Checkpoint& source) {
   std::unordered_map<std::string, size_t> ranks;
   if (source.config() != nullptr) {
-    const auto config = ParseModelConfig(*source.config());
+    auto config = ParseModelConfig(*source.config());
     if (config.ok()) {
+      ResolvePrefix(source, *config);
       for (const Module& module : AllModules(*config)) ranks.emplace(module.name, ranks.size());
     }
   }

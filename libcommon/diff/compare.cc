@@ -48,7 +48,7 @@ Result<DiffSubject> Describe(const OpenCheckpoint& model) {
   std::map<std::string_view, uint64_t> counts;
   for (uint64_t layer = 0; layer < model.config.num_layers; ++layer) {
     for (const Module& module : BlockModules(model.config, layer)) {
-      if (module.kind != ModuleKind::kLinear) continue;
+      if (!module.IsLinear()) continue;
       SLIM_ASSIGN(const Scheme scheme, model.checkpoint.SchemeOf(module.name));
       ++counts[SchemeLabel(scheme)];
     }

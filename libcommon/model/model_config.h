@@ -15,7 +15,18 @@
 
 namespace slim {
 
-enum class Architecture : uint8_t { kLlama, kMistral, kQwen2, kQwen3 };
+enum class Architecture : uint8_t {
+  kLlama,
+  kMistral,
+  kQwen2,  // Qwen1.5, too
+  kQwen3,
+  kQwen2Moe,
+  kQwen3Moe,
+  kDeepseekV2,
+  kDeepseekV3,  // R1, too
+  kQwen2Vl,     // the text tower, as of the next
+  kQwen25Vl,
+};
 
 std::string_view ArchitectureName(Architecture architecture);  // model_type: "qwen2"
 
@@ -40,6 +51,43 @@ struct RopeConfig {
   double high_frequency_factor = 4.0;
 };
 
+// Attention over a latent (DeepSeek): queries, keys and values are expanded from low-rank
+// projections; a part of each key, shared by all heads, carries the position.
+struct MlaConfig {
+  std::optional<uint64_t> q_lora_rank;  // empty: q_proj instead of q_a_proj and q_b_proj
+  uint64_t kv_lora_rank = 0;
+  uint64_t nope_dim = 0;    // of a query or key head, without position
+  uint64_t rope_dim = 0;    // of a query or key head, rotated
+  uint64_t value_dim = 0;   // of a value head
+  bool interleaved = true;  // rotates the pairs (2i, 2i + 1), not (i, i + rope_dim / 2)
+};
+
+enum class RouterScores : uint8_t { kSoftmax, kSigmoid };
+// How a group of experts is ranked before the experts in it are: not at all, by its best expert, by
+// the sum of its best two.
+enum class GroupRanking : uint8_t { kNone, kBest, kBestTwo };
+
+// Routed experts in the place of the MLP of some layers.
+struct MoeConfig {
+  uint64_t num_experts = 0;
+  uint64_t experts_per_token = 0;
+  uint64_t expert_width = 0;     // intermediate size of one routed expert
+  uint64_t shared_width = 0;     // of the experts that see every token, as one MLP; 0: none
+  std::string_view shared_name;  // "shared_experts" (DeepSeek), "shared_expert" (Qwen2-MoE)
+  bool shared_gate = false;      // the shared expert is weighted by sigmoid(shared_expert_gate)
+  RouterScores scores = RouterScores::kSoftmax;
+  bool correction_bias = false;  // e_score_correction_bias is added for the choice alone
+  GroupRanking ranking = GroupRanking::kNone;
+  uint64_t groups = 1;
+  uint64_t groups_kept = 1;
+  bool normalize = false;    // weights of the chosen experts are divided by their sum
+  double scaling = 1.0;      // and multiplied by this
+  uint64_t first_layer = 0;  // layers before it are dense
+  uint64_t step = 1;         // of the others, layers with (layer + step_shift) % step == 0
+  uint64_t step_shift = 0;
+  std::vector<uint64_t> dense_layers;  // ascending: dense, whatever the rest says
+};
+
 struct ModelConfig {
   Architecture architecture = Architecture::kLlama;
   std::string model_type;
@@ -62,9 +110,20 @@ struct ModelConfig {
   std::optional<uint64_t> sliding_window;
   uint64_t first_window_layer = 0;
   RopeConfig rope;
+  std::optional<MlaConfig> mla;
+  std::optional<MoeConfig> moe;
+  // Layers after num_layers that predict further tokens (DeepSeek MTP): carried, never computed.
+  uint64_t mtp_layers = 0;
+  bool text_tower = false;  // the rest of the model (vision) is carried, never computed
+  // Of the decoder's tensors: "model", or "model.language_model" (ReadModelConfig finds out).
+  std::string prefix = "model";
   std::optional<DType> dtype;  // of torch_dtype / dtype, when named
   std::vector<int64_t> eos_token_ids;
   std::optional<int64_t> bos_token_id;
+
+  uint64_t ValueDim() const { return mla ? mla->value_dim : head_dim; }
+  uint64_t RopeDim() const { return mla ? mla->rope_dim : head_dim; }
+  bool IsMoeLayer(uint64_t layer) const;
 };
 
 // Rules CF-…: CF-missing-key, CF-bad-value, CF-unknown-architecture, CF-unsupported. `config` is an

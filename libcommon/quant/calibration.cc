@@ -120,14 +120,15 @@ Result<ChannelRanges> CalibrationPass::NextBlock() {
     block.Forward(hidden_[sample].data(), t, 0, rope_, cache, options, *pool_);
     if (!broken.empty()) return NotFinite(broken, sample);
     if (!AllFinite(hidden_[sample].data(), hidden_[sample].size()))
-      return NotFinite(BlockPrefix(layer_ + 1), sample);
+      return NotFinite(BlockPrefix(*config_, layer_ + 1), sample);
   }
   ++layer_;
   return ranges;
 }
 
 Result<ChannelRange> CalibrationPass::HeadInput() {
-  SLIM_ASSIGN(const Norm norm, Norm::Load(*checkpoint_, kFinalNormName, config_->hidden_size));
+  SLIM_ASSIGN(const Norm norm,
+              Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
   ChannelRange range;
   for (std::vector<float>& hidden : hidden_) {
     const uint64_t t = hidden.size() / config_->hidden_size;

@@ -8,6 +8,7 @@
 
 #include "base/glob.h"
 #include "base/text.h"
+#include "model/read_config.h"
 
 namespace slim {
 namespace {
@@ -76,10 +77,11 @@ class Planner {
       return InputError("CF-missing", "is missing", "copy it from the model's repository")
           .WithPath(path);
     }
-    auto config = ParseModelConfig(*source_.config());
-    if (!config.ok()) return std::move(config).error().WithPath(path);
+    auto config = ReadModelConfig(source_);
+    if (!config.ok()) return std::move(config).error();
     plan_.config = std::move(*config);
-    const TensorEntry* embedding = source_.Find(fmt::format("{}.weight", kEmbeddingName));
+    const TensorEntry* embedding =
+        source_.Find(fmt::format("{}.weight", EmbeddingName(plan_.config)));
     const DType stored = embedding == nullptr ? DType::kBF16 : embedding->dtype;
     plan_.model_dtype = plan_.config.dtype.value_or(stored);
     if (embedding != nullptr && plan_.model_dtype != stored) {
@@ -116,12 +118,13 @@ class Planner {
   }
 
   Status CheckTensors() {
+    SLIM_TRY(CheckExpertCount(source_, plan_.config));
     for (const Module& module : modules_) {
       if (module.name == kLmHeadName && plan_.config.tie_word_embeddings &&
           source_.Find(fmt::format("{}.weight", kLmHeadName)) == nullptr) {
         continue;
       }
-      SLIM_TRY(CheckTensor(fmt::format("{}.weight", module.name), module.weight_shape));
+      SLIM_TRY(CheckTensor(module.TensorName(), module.weight_shape));
       if (module.has_bias)
         SLIM_TRY(CheckTensor(fmt::format("{}.bias", module.name), {module.weight_shape[0]}));
     }
@@ -146,7 +149,7 @@ class Planner {
       steps.push_back(std::move(names));
     }
     for (const Module& module : modules_) {
-      if (module.kind != ModuleKind::kLinear) continue;
+      if (!module.IsLinear()) continue;
       LinearPlan linear;
       linear.name = module.name;
       linear.n = module.weight_shape[0];
@@ -158,7 +161,9 @@ class Planner {
         const bool selected = step.Selects(module.name);
         if (selected && settings == nullptr) settings = &step.step->settings;
       }
-      if (settings == nullptr) {
+      if (module.kind == ModuleKind::kRouter) {
+        linear.reason = "expert router, loaders expect it in float";
+      } else if (settings == nullptr) {
         linear.reason = module.name == kLmHeadName ? "output head, loaders expect it in float"
                                                    : "on the list of float layers";
       } else {
@@ -206,7 +211,7 @@ class Planner {
     if (steps.empty()) return;
     plan_.smooth = *steps.front();
     for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
-      for (const SharedInput& input : SharedInputs(layer)) {
+      for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
         const bool quantized = std::any_of(
             input.linears.begin(), input.linears.end(),
             [&](const std::string& name) { return plan_.Find(name)->scheme != Scheme::kFloat; });
@@ -245,12 +250,13 @@ class Planner {
 
   void PlanTensors() {
     for (const Module& module : modules_) {
-      const std::string name = fmt::format("{}.weight", module.name);
+      const std::string name = module.TensorName();
       const TensorEntry* weight = source_.Find(name);
       // A tied head is written as a tensor of its own, as the one-click writer does: loaders differ
       // in what they untie.
-      if (weight == nullptr) weight = source_.Find(fmt::format("{}.weight", kEmbeddingName));
-      if (module.kind == ModuleKind::kLinear) {
+      if (weight == nullptr)
+        weight = source_.Find(fmt::format("{}.weight", EmbeddingName(plan_.config)));
+      if (module.IsLinear()) {
         PlanLinear(module, *weight);
       } else {
         AddFloat(name, *weight);
@@ -300,7 +306,7 @@ uint64_t EstimateMemory(const QuantPlan& plan, uint64_t tokens, uint64_t longest
   for (const LinearPlan& linear : plan.linears) {
     if (linear.scheme != Scheme::kFloat)
       largest = std::max(largest, linear.bytes_before + linear.bytes_after);
-    if (linear.name.starts_with(BlockPrefix(0) + ".")) block += linear.bytes_before;
+    if (linear.name.starts_with(BlockPrefix(plan.config, 0) + ".")) block += linear.bytes_before;
   }
   if (!plan.needs_calibration) return kProgram + largest;
   const ModelConfig& config = plan.config;

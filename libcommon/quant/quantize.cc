@@ -125,7 +125,7 @@ class Pipeline {
 
   // Chooses the scales of every smoothed group of the block from the ranges just recorded.
   Status SmoothBlock(uint64_t layer) {
-    for (const SharedInput& input : SharedInputs(layer)) {
+    for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
       if (input.norm.empty() || !plan_.IsSmoothed(input.norm)) continue;
       const auto range = ranges_.find(input.linears.front());
       if (range == ranges_.end())
@@ -170,8 +170,8 @@ class Pipeline {
 
   Status WriteModule(const Module& module) {
     SLIM_TRY(CheckInterrupt());
-    if (module.kind == ModuleKind::kLinear) return WriteLinear(*plan_.Find(module.name));
-    const std::string name = fmt::format("{}.weight", module.name);
+    if (module.IsLinear()) return WriteLinear(*plan_.Find(module.name));
+    const std::string name = module.TensorName();
     const auto folded = groups_.find(module.name);
     if (folded == groups_.end()) return CopyTensor(name, name);
     const TensorEntry& entry = *source_.Find(name);
@@ -185,7 +185,7 @@ class Pipeline {
     const std::string bias_name = fmt::format("{}.bias", linear.name);
     const std::string source_name = source_.Find(weight_name) != nullptr
                                         ? weight_name
-                                        : fmt::format("{}.weight", kEmbeddingName);
+                                        : fmt::format("{}.weight", EmbeddingName(plan_.config));
     const auto columns = groups_.find(linear.name);
     if (linear.scheme == Scheme::kFloat) {
       if (linear.has_bias) SLIM_TRY(CopyTensor(bias_name, bias_name));

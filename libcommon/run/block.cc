@@ -63,11 +63,16 @@ void Norm::Apply(const float* x, uint64_t rows, float eps, float* y, ThreadPool&
 
 Result<DecoderBlock> DecoderBlock::Load(const Checkpoint& checkpoint, const ModelConfig& config,
                                         uint64_t layer, Backend backend) {
+  if (config.mla || config.moe) {
+    return InputError("RUN-unsupported-architecture",
+                      fmt::format("a {} model cannot be run", config.model_type))
+        .WithPath(checkpoint.path());
+  }
   DecoderBlock block;
   block.config_ = config;
   block.layer_ = layer;
   for (const Module& module : BlockModules(config, layer)) {
-    if (module.kind == ModuleKind::kLinear) {
+    if (module.IsLinear()) {
       SLIM_ASSIGN(LinearLayer linear,
                   LinearLayer::Load(checkpoint, module.name, module.weight_shape[0],
                                     module.weight_shape[1], backend));

@@ -43,7 +43,7 @@ Status CheckTokenIds(const ModelConfig& config, std::span<const int32_t> ids) {
 Status EmbedTokens(const Checkpoint& checkpoint, const ModelConfig& config,
                    std::span<const int32_t> ids, float* hidden) {
   SLIM_TRY(CheckTokenIds(config, ids));
-  const std::string name = fmt::format("{}.weight", kEmbeddingName);
+  const std::string name = fmt::format("{}.weight", EmbeddingName(config));
   const TensorEntry* entry = checkpoint.Find(name);
   if (entry == nullptr) return MissingWeight(checkpoint, name);
   const Shape wanted = {config.vocab_size, config.hidden_size};
@@ -70,10 +70,10 @@ Result<OutputHead> OutputHead::Load(const Checkpoint& checkpoint, const ModelCon
                                     Backend backend) {
   OutputHead head;
   head.eps_ = config.rms_norm_eps;
-  SLIM_ASSIGN(head.norm_, Norm::Load(checkpoint, kFinalNormName, config.hidden_size));
+  SLIM_ASSIGN(head.norm_, Norm::Load(checkpoint, FinalNormName(config), config.hidden_size));
   SLIM_ASSIGN(const bool own, HasOwnHead(checkpoint, config));
   head.tied_ = !own;
-  SLIM_ASSIGN(head.linear_, LinearLayer::Load(checkpoint, own ? kLmHeadName : kEmbeddingName,
+  SLIM_ASSIGN(head.linear_, LinearLayer::Load(checkpoint, own ? kLmHeadName : EmbeddingName(config),
                                               config.vocab_size, config.hidden_size, backend));
   return head;
 }

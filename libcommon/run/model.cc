@@ -25,21 +25,6 @@ Error NotFinite(std::string_view what) {
 
 }  // namespace
 
-Result<ModelConfig> ReadModelConfig(const Checkpoint& checkpoint) {
-  if (checkpoint.config() == nullptr) {
-    for (const Error& problem : checkpoint.problems()) {
-      if (BaseName(problem.path) == "config.json") return problem;
-    }
-    return InputError("RUN-no-config", "has no config.json, which says what model it is",
-                      "give the checkpoint's directory")
-        .WithPath(checkpoint.path());
-  }
-  auto config = ParseModelConfig(*checkpoint.config());
-  if (!config.ok())
-    return std::move(config).error().WithPath(JoinPath(checkpoint.path(), "config.json"));
-  return config;
-}
-
 Sequence::Sequence(const ModelConfig& config) : rope_(config) {
   caches_.assign(config.num_layers, KvCacheLayer(config));
 }
@@ -64,6 +49,7 @@ Result<Model> Model::Load(const Checkpoint& checkpoint, Backend backend, ThreadP
   model.backend_ = backend;
   model.pool_ = &pool;
   SLIM_ASSIGN(model.config_, ReadModelConfig(checkpoint));
+  SLIM_TRY(CheckExpertCount(checkpoint, model.config_));
   const uint64_t layers = model.config_.num_layers;
   for (uint64_t layer = 0; layer < layers; ++layer) {
     SLIM_TRY(CheckInterrupt());
@@ -73,9 +59,10 @@ Result<Model> Model::Load(const Checkpoint& checkpoint, Backend backend, ThreadP
   }
   SLIM_ASSIGN(model.head_, OutputHead::Load(checkpoint, model.config_, backend));
   if (!model.head_.tied()) {
-    SLIM_ASSIGN(model.embedding_,
-                LinearLayer::Load(checkpoint, kEmbeddingName, model.config_.vocab_size,
-                                  model.config_.hidden_size, Backend::kReference));
+    SLIM_ASSIGN(
+        model.embedding_,
+        LinearLayer::Load(checkpoint, EmbeddingName(model.config_), model.config_.vocab_size,
+                          model.config_.hidden_size, Backend::kReference));
   }
   return model;
 }
@@ -101,7 +88,8 @@ Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) 
     SLIM_TRY(CheckInterrupt());
     block.Forward(hidden.data(), t, first, sequence.rope_, sequence.caches_[block.layer()], options,
                   *pool_);
-    if (!AllFinite(hidden.data(), hidden.size())) return NotFinite(BlockPrefix(block.layer()));
+    if (!AllFinite(hidden.data(), hidden.size()))
+      return NotFinite(BlockPrefix(config_, block.layer()));
   }
   return {};
 }

@@ -11,14 +11,12 @@
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 #include "model/model_config.h"
+#include "model/read_config.h"
 #include "parallel/thread_pool.h"
 #include "run/block.h"
 #include "run/embedding.h"
 
 namespace slim {
-
-// config.json of a checkpoint. RUN-no-config when there is none; errors carry its path.
-Result<ModelConfig> ReadModelConfig(const Checkpoint& checkpoint);
 
 // The state of one sequence: its rotary table, its keys and values, and scratch space.
 class Sequence {

@@ -8,18 +8,17 @@
 #include "base/text.h"
 #include "model/model_config.h"
 #include "model/modules.h"
+#include "model/read_config.h"
 #include "verify/context.h"
 
 namespace slim {
 namespace {
 
-constexpr std::string_view kLayers = "model.layers.";
-
-// "model.layers.12.mlp…" -> 12.
-std::optional<uint64_t> LayerNumber(std::string_view name) {
-  if (!name.starts_with(kLayers)) return {};
+// "model.layers.12.mlp…" -> 12, where `layers` is "model.layers.".
+std::optional<uint64_t> LayerNumber(std::string_view name, std::string_view layers) {
+  if (!name.starts_with(layers)) return {};
   uint64_t number = 0;
-  const char* begin = name.data() + kLayers.size();
+  const char* begin = name.data() + layers.size();
   const char* end = name.data() + name.size();
   const auto [stop, error] = std::from_chars(begin, end, number);
   if (error != std::errc() || stop == begin || stop == end || *stop != '.') return {};
@@ -34,8 +33,9 @@ std::string ConfigPath(const VerifyContext& context) {
 // number, so nothing here is proportional to it.
 std::set<uint64_t> CheckLayers(VerifyContext& context, const ModelConfig& model) {
   std::set<uint64_t> present;
+  const std::string prefix = model.prefix + ".layers.";
   for (const LayerTensors& layer : context.layers().layers()) {
-    if (const auto number = LayerNumber(layer.module)) present.insert(*number);
+    if (const auto number = LayerNumber(layer.module, prefix)) present.insert(*number);
   }
   const auto beyond = present.lower_bound(model.num_layers);
   const auto inside = static_cast<uint64_t>(std::distance(present.begin(), beyond));
@@ -43,7 +43,7 @@ std::set<uint64_t> CheckLayers(VerifyContext& context, const ModelConfig& model)
     uint64_t missing = 0;
     while (present.contains(missing)) ++missing;
     context.Report("MODEL-layer-count",
-                   {.tensor = BlockPrefix(missing),
+                   {.tensor = BlockPrefix(model, missing),
                     .found = std::to_string(inside),
                     .wanted = std::to_string(model.num_layers),
                     .message = fmt::format("{} of {} layers are there, the first missing is {}",
@@ -51,8 +51,9 @@ std::set<uint64_t> CheckLayers(VerifyContext& context, const ModelConfig& model)
                     .path = ConfigPath(context)});
   }
   for (auto extra = beyond; extra != present.end(); ++extra) {
+    if (*extra < model.num_layers + model.mtp_layers) continue;
     context.Report("MODEL-extra-layer",
-                   {.tensor = BlockPrefix(*extra),
+                   {.tensor = BlockPrefix(model, *extra),
                     .wanted = std::to_string(model.num_layers),
                     .message = fmt::format("config.json has {} layers", model.num_layers),
                     .path = ConfigPath(context)});
@@ -91,7 +92,16 @@ bool HasOwnShape(const LayerTensors& layer) {
                           *layer.scheme == Scheme::kNF4);
 }
 
+void CheckParameter(VerifyContext& context, const ModelConfig& model, const Module& module) {
+  const TensorEntry* entry = context.checkpoint().Find(module.name);
+  if (entry != nullptr) return CheckShape(context, *entry, module.weight_shape);
+  if (context.incomplete()) return;
+  const auto [owner, suffix] = SplitTensorName(module.name);
+  ReportMissing(context, owner, suffix, model);
+}
+
 void CheckModule(VerifyContext& context, const ModelConfig& model, const Module& module) {
+  if (module.kind == ModuleKind::kParameter) return CheckParameter(context, model, module);
   const LayerTensors* layer = context.layers().Find(module.name);
   const TensorEntry* weight = layer == nullptr ? nullptr : (*layer)[Role::kWeight];
   const bool tied_head = module.name == kLmHeadName && model.tie_word_embeddings;
@@ -131,15 +141,17 @@ void CheckModel(VerifyContext& context) {
   Json config = *checkpoint.config();
   config.Remove("torch_dtype");  // an unknown dtype is CheckConfig's business
   config.Remove("dtype");
-  const auto model = ParseModelConfig(config);
+  auto model = ParseModelConfig(config);
   if (!model.ok()) return;  // reported by CheckConfig
+  ResolvePrefix(checkpoint, *model);
   const std::set<uint64_t> present = CheckLayers(context, *model);
   for (const uint64_t layer : present) {
     for (const Module& module : BlockModules(*model, layer)) CheckModule(context, *model, module);
   }
   const Shape embedding = {model->vocab_size, model->hidden_size};
-  CheckModule(context, *model, {kEmbeddingName, ModuleKind::kEmbedding, embedding, false});
-  CheckModule(context, *model, {kFinalNormName, ModuleKind::kNorm, {model->hidden_size}, false});
+  CheckModule(context, *model, {EmbeddingName(*model), ModuleKind::kEmbedding, embedding, false});
+  CheckModule(context, *model,
+              {FinalNormName(*model), ModuleKind::kNorm, {model->hidden_size}, false});
   CheckModule(context, *model, {kLmHeadName, ModuleKind::kLinear, embedding, false});
   CheckTiedHead(context, *model);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "model/modules.h"
+#include "model/read_config.h"
 #include "parallel/thread_pool.h"
 #include "verify/context.h"
 #include "verify/layer_values.h"
@@ -77,8 +78,12 @@ Status CheckTiedValues(VerifyContext& context) {
   const Json* tied = config == nullptr ? nullptr : config->Find("tie_word_embeddings");
   if (tied == nullptr || tied->AsBool() != true) return {};
   const TensorEntry* head = context.checkpoint().Find(fmt::format("{}.weight", kLmHeadName));
+  const auto model = ParseModelConfig(*config);
+  if (!model.ok()) return {};  // reported by CheckConfig
+  ModelConfig resolved = *model;
+  ResolvePrefix(context.checkpoint(), resolved);
   const TensorEntry* embedding =
-      context.checkpoint().Find(fmt::format("{}.weight", kEmbeddingName));
+      context.checkpoint().Find(fmt::format("{}.weight", EmbeddingName(resolved)));
   if (head == nullptr || embedding == nullptr || head->dtype != embedding->dtype) return {};
   SLIM_ASSIGN(const bool same, SameBytes(context.checkpoint(), *head, *embedding));
   if (same) return {};

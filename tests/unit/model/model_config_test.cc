@@ -114,7 +114,7 @@ TEST(Modules, MatchTheCheckpointOrder) {
   EXPECT_EQ(modules[4].name, "model.layers.0.self_attn.q_norm");
   EXPECT_EQ(modules.back().name, "model.layers.0.post_attention_layernorm");
   EXPECT_EQ(AllModules(config).back().name, "lm_head");
-  EXPECT_EQ(SharedInputs(1)[2].norm, "model.layers.1.post_attention_layernorm");
+  EXPECT_EQ(SharedInputs(config, 1)[2].norm, "model.layers.1.post_attention_layernorm");
 }
 
 }  // namespace
