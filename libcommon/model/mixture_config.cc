@@ -113,8 +113,12 @@ Result<MlaConfig> ReadMlaConfig(const Json& config, Architecture architecture) {
 Result<std::optional<MoeConfig>> ReadQwenMoeConfig(const Json& config, Architecture architecture,
                                                    uint64_t num_layers) {
   MoeConfig moe;
-  SLIM_TRY(ReadCount(config, "num_experts", kLargestDimension, moe.num_experts));
-  if (FindConfigValue(config, "num_experts") == nullptr) return MissingConfigKey("num_experts");
+  // transformers 5 writes num_local_experts.
+  const bool local = FindConfigValue(config, "num_experts") == nullptr &&
+                     FindConfigValue(config, "num_local_experts") != nullptr;
+  const std::string_view key = local ? "num_local_experts" : "num_experts";
+  if (FindConfigValue(config, key) == nullptr) return MissingConfigKey(key);
+  SLIM_TRY(ReadCount(config, key, kLargestDimension, moe.num_experts));
   if (moe.num_experts == 0) return std::optional<MoeConfig>();
   SLIM_TRY(ReadDimension(config, "num_experts_per_tok", std::nullopt, moe.experts_per_token));
   SLIM_TRY(ReadDimension(config, "moe_intermediate_size", std::nullopt, moe.expert_width));
@@ -128,7 +132,7 @@ Result<std::optional<MoeConfig>> ReadQwenMoeConfig(const Json& config, Architect
     moe.shared_gate = true;
   }
   SLIM_TRY(ReadDenseLayers(config, num_layers, moe.dense_layers));
-  SLIM_TRY(CheckMixture(moe, "num_experts", num_layers));
+  SLIM_TRY(CheckMixture(moe, key, num_layers));
   return std::optional<MoeConfig>(std::move(moe));
 }
 

@@ -117,7 +117,7 @@ Result<ChannelRanges> CalibrationPass::NextBlock() {
     SLIM_TRY(CheckInterrupt());
     KvCacheLayer cache(*config_);
     const uint64_t t = hidden_[sample].size() / config_->hidden_size;
-    block.Forward(hidden_[sample].data(), t, 0, rope_, cache, options, *pool_);
+    SLIM_TRY(block.Forward(hidden_[sample].data(), t, 0, rope_, cache, options, *pool_));
     if (!broken.empty()) return NotFinite(broken, sample);
     if (!AllFinite(hidden_[sample].data(), hidden_[sample].size()))
       return NotFinite(BlockPrefix(*config_, layer_ + 1), sample);

@@ -19,13 +19,14 @@ struct Job {
   uint64_t first;
   const KvCacheLayer& cache;
   float* out;
+  uint64_t value_dim;
   float scale;
 };
 
 // One query row: `scores` holds its products with the keys of positions base .. position.
 void FinishRow(const Job& job, uint64_t kv_head, uint64_t base, uint64_t position, float* scores,
                float* out) {
-  const uint64_t dim = job.shape.head_dim;
+  const uint64_t dim = job.value_dim;
   uint64_t begin = base;
   if (job.shape.window && position + 1 > *job.shape.window)
     begin = std::max(begin, position + 1 - *job.shape.window);
@@ -64,7 +65,7 @@ void AttendChunk(const Job& job, uint64_t kv_head, uint64_t begin, uint64_t end,
   for (uint64_t row = 0; row < rows; ++row) {
     const uint64_t token = begin + row / group;
     FinishRow(job, kv_head, base, job.first + token, scores.data() + row * keys,
-              job.out + token * stride + (kv_head * group + row % group) * dim);
+              job.out + (token * shape.num_heads + kv_head * group + row % group) * job.value_dim);
   }
 }
 
@@ -72,9 +73,11 @@ void AttendChunk(const Job& job, uint64_t kv_head, uint64_t begin, uint64_t end,
 
 void Attend(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
             const KvCacheLayer& cache, float* out, ThreadPool& pool) {
-  const Job job{shape, queries,
-                first, cache,
-                out,   static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)))};
+  const float scale =
+      shape.scale != 0 ? shape.scale
+                       : static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  const uint64_t value_dim = shape.value_dim == 0 ? shape.head_dim : shape.value_dim;
+  const Job job{shape, queries, first, cache, out, value_dim, scale};
   const uint64_t group = shape.num_heads / shape.num_kv_heads;
   const uint64_t keys = first + t;
   const uint64_t tokens = std::clamp<uint64_t>(kScoresPerChunk / (keys * group), 1, t);

@@ -16,10 +16,12 @@ struct AttentionShape {
   uint64_t num_kv_heads = 0;
   uint64_t head_dim = 0;
   std::optional<uint64_t> window;  // positions a query sees, itself included; empty: all
+  uint64_t value_dim = 0;          // of a value head; 0: head_dim
+  float scale = 0;                 // of the scores; 0: 1 / √head_dim
 };
 
-// queries and out are [t, num_heads, head_dim], rotated, at positions first .. first + t - 1, which
-// the cache holds. softmax(q kᵀ / √head_dim) v.
+// queries [t, num_heads, head_dim], rotated, at positions first .. first + t - 1, which the cache
+// holds; out [t, num_heads, value_dim]. softmax(scale · q kᵀ) v.
 void Attend(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
             const KvCacheLayer& cache, float* out, ThreadPool& pool);
 

@@ -12,23 +12,29 @@ namespace slim {
 class KvCacheLayer {
  public:
   explicit KvCacheLayer(const ModelConfig& config)
-      : head_dim_(config.head_dim), keys_(config.num_kv_heads), values_(config.num_kv_heads) {}
+      : key_dim_(config.head_dim),
+        value_dim_(config.ValueDim()),
+        keys_(config.num_kv_heads),
+        values_(config.num_kv_heads) {}
 
   void Reserve(uint64_t positions);
   // Positions held.
   uint64_t length() const { return length_; }
   // Forgets everything from `length` on.
   void Truncate(uint64_t length);
-  // `keys` (rotated) and `values` are [t, kv_heads * head_dim].
+  // `keys` (rotated) are [t, kv_heads, key_dim], `values` [t, kv_heads, value_dim].
   void Append(const float* keys, const float* values, uint64_t t);
 
-  // [length, head_dim] of one key-value head.
+  // [length, key_dim] and [length, value_dim] of one key-value head.
   const float* keys(uint64_t head) const { return keys_[head].data(); }
   const float* values(uint64_t head) const { return values_[head].data(); }
-  uint64_t bytes() const { return 2 * keys_.size() * length_ * head_dim_ * sizeof(float); }
+  uint64_t bytes() const {
+    return keys_.size() * length_ * (key_dim_ + value_dim_) * sizeof(float);
+  }
 
  private:
-  uint64_t head_dim_;
+  uint64_t key_dim_;
+  uint64_t value_dim_;
   uint64_t length_ = 0;
   std::vector<std::vector<float>> keys_;    // by head
   std::vector<std::vector<float>> values_;  // by head

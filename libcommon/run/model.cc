@@ -86,8 +86,8 @@ Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) 
   options.scratch = &sequence.scratch_;
   for (const DecoderBlock& block : blocks_) {
     SLIM_TRY(CheckInterrupt());
-    block.Forward(hidden.data(), t, first, sequence.rope_, sequence.caches_[block.layer()], options,
-                  *pool_);
+    SLIM_TRY(block.Forward(hidden.data(), t, first, sequence.rope_, sequence.caches_[block.layer()],
+                           options, *pool_));
     if (!AllFinite(hidden.data(), hidden.size()))
       return NotFinite(BlockPrefix(config_, block.layer()));
   }

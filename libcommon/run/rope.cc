@@ -92,7 +92,7 @@ std::vector<float> Llama3Frequencies(const RopeConfig& rope, uint64_t half, uint
 }  // namespace
 
 RopeTable::RopeTable(const ModelConfig& config)
-    : rope_(config.rope), half_(config.head_dim / 2), max_position_(config.max_position) {
+    : rope_(config.rope), half_(config.RopeDim() / 2), max_position_(config.max_position) {
   if (rope_.kind == RopeKind::kYarn) scaling_ = YarnAttentionFactor(rope_);
 }
 
@@ -148,6 +148,17 @@ void RopeTable::Rotate(float* head, uint64_t position) const {
     const float b = high[i];
     low[i] = a * cosines[i] - b * sines[i];
     high[i] = b * cosines[i] + a * sines[i];
+  }
+}
+
+void RopeTable::RotatePairs(float* head, uint64_t position) const {
+  const float* cosines = rows_.data() + position * 2 * half_;
+  const float* sines = cosines + half_;
+  for (uint64_t i = 0; i < half_; ++i) {
+    const float a = head[2 * i];
+    const float b = head[2 * i + 1];
+    head[2 * i] = a * cosines[i] - b * sines[i];
+    head[2 * i + 1] = b * cosines[i] + a * sines[i];
   }
 }
 

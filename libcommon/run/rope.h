@@ -21,15 +21,17 @@ class RopeTable {
   void Extend(uint64_t length);
   uint64_t length() const { return length_; }
 
-  // Rotates one head of `head_dim` values in place, the pairs (i, i + head_dim / 2). `position` <
+  // Rotates one head of RopeDim() values in place, the pairs (i, i + RopeDim() / 2). `position` <
   // length().
   void Rotate(float* head, uint64_t position) const;
+  // The same for the pairs (2i, 2i + 1), as DeepSeek lays them out.
+  void RotatePairs(float* head, uint64_t position) const;
 
  private:
   std::vector<float> InverseFrequencies(uint64_t length) const;
 
   RopeConfig rope_;
-  uint64_t half_ = 0;  // head_dim / 2
+  uint64_t half_ = 0;  // RopeDim() / 2
   uint64_t max_position_ = 0;
   float scaling_ = 1;  // of cosines and sines (yarn)
   uint64_t length_ = 0;

@@ -14,7 +14,8 @@ import jsonschema
 import numpy
 import torch
 from safetensors.numpy import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import (AutoModelForCausalLM, AutoTokenizer, DeepseekV2Config, DeepseekV3Config, LlamaConfig, MistralConfig,
+                          Qwen2Config, Qwen2MoeConfig, Qwen3Config, Qwen3MoeConfig)
 from transformers.utils import logging
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -57,6 +58,9 @@ COMMON = dict(vocab_size=320, hidden_size=64, intermediate_size=96, num_hidden_l
               num_key_value_heads=2, max_position_embeddings=64, rms_norm_eps=1e-5, eos_token_id=256, bos_token_id=None,
               pad_token_id=None)
 THETA = {"rope_theta": 10000.0}
+MIXTURE = dict(num_experts_per_tok=3, moe_intermediate_size=40)
+LATENT = dict(COMMON, num_key_value_heads=4, kv_lora_rank=24, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=20,
+              n_routed_experts=12, **MIXTURE)
 MODELS = {
     "llama": LlamaConfig(**COMMON, rope_parameters={"rope_type": "default", **THETA}),
     "llama with biases, tied, head_dim 24": LlamaConfig(**COMMON, attention_bias=True, mlp_bias=True, head_dim=24,
@@ -76,6 +80,21 @@ MODELS = {
     "qwen2": Qwen2Config(**COMMON),
     "qwen2, window 5 from layer 1": Qwen2Config(**COMMON, use_sliding_window=True, sliding_window=5, max_window_layers=1),
     "qwen3, tied": Qwen3Config(**COMMON, head_dim=32, tie_word_embeddings=True),
+    "qwen2-moe": Qwen2MoeConfig(**COMMON, **MIXTURE, num_experts=6, shared_expert_intermediate_size=56, decoder_sparse_step=2),
+    "qwen3-moe": Qwen3MoeConfig(**COMMON, **MIXTURE, head_dim=24, num_experts=7, norm_topk_prob=True),
+    "qwen3-moe, window 6": Qwen3MoeConfig(**COMMON, **MIXTURE, head_dim=16, num_experts=4, use_sliding_window=True,
+                                          sliding_window=6, mlp_only_layers=[0]),
+    "deepseek-v2 lite": DeepseekV2Config(**LATENT, q_lora_rank=None, n_shared_experts=2, first_k_dense_replace=1),
+    "deepseek-v2": DeepseekV2Config(**LATENT, q_lora_rank=32, n_shared_experts=1, topk_method="group_limited_greedy", n_group=4,
+                                    topk_group=2, routed_scaling_factor=4.0, rope_parameters={
+                                        "rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0, "mscale": 0.707,
+                                        "mscale_all_dim": 0.707, "original_max_position_embeddings": 16}),
+    "deepseek-v3": DeepseekV3Config(**LATENT, q_lora_rank=32, n_group=3, topk_group=2, first_k_dense_replace=1,
+                                    attention_bias=True, rope_parameters={
+                                        "rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0, "mscale": 1.0,
+                                        "mscale_all_dim": 1.0, "original_max_position_embeddings": 16}),
+    "deepseek-v3, rotated by halves": DeepseekV3Config(**LATENT, q_lora_rank=None, n_group=1, topk_group=1,
+                                                       rope_interleave=False, norm_topk_prob=False),
 }
 
 
@@ -99,7 +118,9 @@ class AgainstTransformers(unittest.TestCase):
         torch.manual_seed(7)
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
+            for name, parameter in list(model.named_parameters()) + list(model.named_buffers()):
+                if "inv_freq" in name:
+                    continue
                 if parameter.dim() > 1:
                     parameter.normal_(0, 0.15)
                 elif name.endswith("bias"):

@@ -206,7 +206,7 @@ TEST(Model, BlockByBlockIsTheSameAsTheWhole) {
       auto block = DecoderBlock::Load(loaded->checkpoint, config, layer, Backend::kReference);
       ASSERT_TRUE(block.ok());
       KvCacheLayer cache(config);
-      block->Forward(hidden.data(), ids.size(), 0, rope, cache, options, pool);
+      ASSERT_TRUE(block->Forward(hidden.data(), ids.size(), 0, rope, cache, options, pool).ok());
       EXPECT_EQ(cache.length(), ids.size());
     }
     auto head = OutputHead::Load(loaded->checkpoint, config, Backend::kReference);

@@ -1,0 +1,160 @@
+#include "run/self_attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "kernels/math.h"
+#include "model/modules.h"
+#include "run/attention.h"
+
+namespace slim {
+namespace {
+
+// q_a_layernorm and kv_a_layernorm keep the default of DeepseekV3RMSNorm, whatever rms_norm_eps
+// says.
+constexpr float kLatentNormEps = 1e-6F;
+
+// 1 / √head_dim; with yarn DeepSeek raises it by the square of mscale_all_dim's scale
+// (yarn_apply_mscale).
+float ScoreScale(const ModelConfig& config) {
+  double scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
+  const RopeConfig& rope = config.rope;
+  if (config.mla && rope.kind != RopeKind::kDefault && rope.mscale_all_dim && rope.factor > 1) {
+    const double mscale = 0.1 * *rope.mscale_all_dim * LogD(rope.factor) + 1.0;
+    scale *= mscale * mscale;
+  }
+  return static_cast<float>(scale);
+}
+
+}  // namespace
+
+Result<SelfAttention> SelfAttention::Load(const Checkpoint& checkpoint, const ModelConfig& config,
+                                          uint64_t layer, Backend backend) {
+  SelfAttention attention;
+  attention.config_ = config;
+  attention.scale_ = ScoreScale(config);
+  if (config.sliding_window && layer >= config.first_window_layer)
+    attention.window_ = config.sliding_window;
+  const std::string prefix = BlockPrefix(config, layer) + ".self_attn.";
+  std::map<std::string_view, std::optional<LinearLayer>*> linears = {
+      {"q_proj", &attention.q_},      {"k_proj", &attention.k_},
+      {"v_proj", &attention.v_},      {"q_a_proj", &attention.q_a_},
+      {"q_b_proj", &attention.q_b_},  {"kv_a_proj_with_mqa", &attention.kv_a_},
+      {"kv_b_proj", &attention.kv_b_}};
+  std::map<std::string_view, std::optional<Norm>*> norms = {
+      {"q_norm", &attention.q_norm_},
+      {"k_norm", &attention.k_norm_},
+      {"q_a_layernorm", &attention.q_a_norm_},
+      {"kv_a_layernorm", &attention.kv_a_norm_}};
+  for (const Module& module : BlockModules(config, layer)) {
+    if (!module.name.starts_with(prefix)) continue;
+    const std::string_view name = std::string_view(module.name).substr(prefix.size());
+    if (module.kind == ModuleKind::kNorm) {
+      SLIM_ASSIGN(Norm norm, Norm::Load(checkpoint, module.name, module.weight_shape[0]));
+      norms.at(name)->emplace(std::move(norm));
+      continue;
+    }
+    SLIM_ASSIGN(LinearLayer linear,
+                LinearLayer::Load(checkpoint, module.name, module.weight_shape[0],
+                                  module.weight_shape[1], backend));
+    if (name == "o_proj") {
+      attention.o_ = std::move(linear);
+    } else {
+      linears.at(name)->emplace(std::move(linear));
+    }
+  }
+  return attention;
+}
+
+uint64_t SelfAttention::bytes() const {
+  uint64_t total = o_.bytes();
+  for (const auto* linear : {&q_, &q_a_, &q_b_, &k_, &v_, &kv_a_, &kv_b_})
+    total += *linear ? (*linear)->bytes() : 0;
+  for (const auto* norm : {&q_norm_, &k_norm_, &q_a_norm_, &kv_a_norm_})
+    total += *norm ? (*norm)->bytes() : 0;
+  return total;
+}
+
+void SelfAttention::NormAndRotate(float* heads, uint64_t t, uint64_t count, uint64_t first,
+                                  const std::optional<Norm>& norm, const RopeTable& rope,
+                                  ThreadPool& pool) const {
+  if (norm) norm->Apply(heads, t * count, config_.rms_norm_eps, heads, pool);
+  const uint64_t stride = count * config_.head_dim;
+  pool.ParallelFor(t, std::max<uint64_t>(1, 4096 / stride), [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) {
+      for (uint64_t head = 0; head < count; ++head)
+        rope.Rotate(heads + i * stride + head * config_.head_dim, first + i);
+    }
+  });
+}
+
+void SelfAttention::GroupedHeads(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
+                                 const BlockOptions& options, BlockScratch& scratch,
+                                 ThreadPool& pool) const {
+  Project(*q_, x, t, scratch.queries, options, pool);
+  Project(*k_, x, t, scratch.keys, options, pool);
+  Project(*v_, x, t, scratch.values, options, pool);
+  NormAndRotate(scratch.queries.data(), t, config_.num_heads, first, q_norm_, rope, pool);
+  NormAndRotate(scratch.keys.data(), t, config_.num_kv_heads, first, k_norm_, rope, pool);
+}
+
+void SelfAttention::LatentHeads(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
+                                const BlockOptions& options, BlockScratch& scratch,
+                                ThreadPool& pool) const {
+  const MlaConfig& mla = *config_.mla;
+  const uint64_t heads = config_.num_heads;
+  const uint64_t dim = config_.head_dim;
+  if (q_) {
+    Project(*q_, x, t, scratch.queries, options, pool);
+  } else {
+    Project(*q_a_, x, t, scratch.compressed, options, pool);
+    q_a_norm_->Apply(scratch.compressed.data(), t, kLatentNormEps, scratch.compressed.data(), pool);
+    Project(*q_b_, scratch.compressed.data(), t, scratch.queries, options, pool);
+  }
+  Project(*kv_a_, x, t, scratch.latent, options, pool);
+  const uint64_t latent = mla.kv_lora_rank + mla.rope_dim;
+  scratch.compressed.resize(t * mla.kv_lora_rank);
+  for (uint64_t i = 0; i < t; ++i)
+    std::copy_n(scratch.latent.data() + i * latent, mla.kv_lora_rank,
+                scratch.compressed.data() + i * mla.kv_lora_rank);
+  kv_a_norm_->Apply(scratch.compressed.data(), t, kLatentNormEps, scratch.compressed.data(), pool);
+  Project(*kv_b_, scratch.compressed.data(), t, scratch.expanded, options, pool);
+  scratch.keys.resize(t * heads * dim);
+  scratch.values.resize(t * heads * mla.value_dim);
+  const auto rotate = [&](float* part, uint64_t position) {
+    mla.interleaved ? rope.RotatePairs(part, position) : rope.Rotate(part, position);
+  };
+  pool.ParallelFor(t, 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) {
+      float* shared = scratch.latent.data() + i * latent + mla.kv_lora_rank;
+      rotate(shared, first + i);
+      for (uint64_t head = i * heads; head < (i + 1) * heads; ++head) {
+        rotate(scratch.queries.data() + head * dim + mla.nope_dim, first + i);
+        const float* expanded = scratch.expanded.data() + head * (mla.nope_dim + mla.value_dim);
+        float* key = scratch.keys.data() + head * dim;
+        std::copy_n(shared, mla.rope_dim, std::copy_n(expanded, mla.nope_dim, key));
+        std::copy_n(expanded + mla.nope_dim, mla.value_dim,
+                    scratch.values.data() + head * mla.value_dim);
+      }
+    }
+  });
+}
+
+void SelfAttention::Forward(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
+                            KvCacheLayer& cache, const BlockOptions& options, BlockScratch& scratch,
+                            ThreadPool& pool) const {
+  if (config_.mla) {
+    LatentHeads(x, t, first, rope, options, scratch, pool);
+  } else {
+    GroupedHeads(x, t, first, rope, options, scratch, pool);
+  }
+  cache.Append(scratch.keys.data(), scratch.values.data(), t);
+  scratch.attended.resize(t * config_.num_heads * config_.ValueDim());
+  Attend({config_.num_heads, config_.num_kv_heads, config_.head_dim, window_, config_.ValueDim(),
+          scale_},
+         scratch.queries.data(), t, first, cache, scratch.attended.data(), pool);
+  Project(o_, scratch.attended.data(), t, scratch.projected, options, pool);
+}
+
+}  // namespace slim
