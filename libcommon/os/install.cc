@@ -19,6 +19,7 @@ Result<std::string> FindInstalledFile(std::string_view relative) {
   while (directory != "/" && directory != ".") {
     directory = DirectoryName(directory);
     tried.push_back(JoinPath(directory, JoinPath("testdata", relative)));
+    tried.push_back(JoinPath(directory, relative));
   }
   for (const std::string& path : tried) {
     if (KindOf(path) == FileKind::kRegular) return path;

@@ -13,11 +13,13 @@
 #include "run/embedding.h"
 #include "run/text_model.h"
 #include "text/calibration_file.h"
+#include "text/calibration_folder.h"
 
 namespace slim {
 namespace {
 
 constexpr std::string_view kShippedSet = "calibration/default.jsonl";
+constexpr size_t kFolderSamples = 64;  // of a C-Eval folder, which has thousands
 
 Error NotFinite(std::string_view linear, size_t sample) {
   return InputError(
@@ -26,6 +28,35 @@ Error NotFinite(std::string_view linear, size_t sample) {
                          sample + 1),
              "check the source checkpoint with slim-verify --deep, or leave the sample out")
       .WithTensor(linear);
+}
+
+struct CalibrationText {
+  std::string text;
+  std::string where;  // "FILE:LINE", for errors
+};
+
+// The samples of a file, or of a C-Eval folder, and the digest of what was read.
+Result<std::vector<CalibrationText>> ReadTexts(const std::string& path, std::string& digest) {
+  std::vector<CalibrationText> texts;
+  if (KindOf(path) == FileKind::kDirectory) {
+    SLIM_ASSIGN(const std::vector<FolderSample> samples,
+                ReadCalibrationFolder(path, kFolderSamples));
+    std::string all;
+    for (const FolderSample& sample : samples) {
+      texts.push_back(
+          {sample.text, fmt::format("{}:{}", JoinPath(path, sample.file), sample.line)});
+      all += sample.text;
+      all += '\0';
+    }
+    digest = Xxh3(std::as_bytes(std::span(all)));
+    return texts;
+  }
+  SLIM_ASSIGN(const std::string content, ReadWholeFile(path, 1ULL << 30));
+  SLIM_ASSIGN(const std::vector<CalibrationSample> samples, ParseCalibrationFile(content, path));
+  for (const CalibrationSample& sample : samples)
+    texts.push_back({sample.text, fmt::format("{}:{}", path, sample.line)});
+  digest = Xxh3(std::as_bytes(std::span(content)));
+  return texts;
 }
 
 }  // namespace
@@ -53,16 +84,14 @@ Result<CalibrationTokens> LoadCalibration(const Checkpoint& checkpoint, const Mo
     listener.Note(
         "no --calib given: calibrating with the set that ships with slim (default.jsonl)");
   }
-  SLIM_ASSIGN(const std::string content, ReadWholeFile(file, 1ULL << 30));
-  SLIM_ASSIGN(const std::vector<CalibrationSample> texts, ParseCalibrationFile(content, file));
-  SLIM_ASSIGN(const TextModel text_model, TextModel::Load(checkpoint, config));
   CalibrationTokens tokens;
+  SLIM_ASSIGN(const std::vector<CalibrationText> texts, ReadTexts(file, tokens.digest));
+  SLIM_ASSIGN(const TextModel text_model, TextModel::Load(checkpoint, config));
   tokens.name = BaseName(file);
-  tokens.digest = Xxh3(std::as_bytes(std::span(content)));
   size_t cut = 0;
-  for (const CalibrationSample& text : texts) {
+  for (const CalibrationText& text : texts) {
     auto ids = text_model.tokenizer().Encode(text.text, true);
-    if (!ids.ok()) return std::move(ids).error().WithPath(fmt::format("{}:{}", file, text.line));
+    if (!ids.ok()) return std::move(ids).error().WithPath(text.where);
     if (ids->empty()) continue;
     if (ids->size() > config.max_position) {
       ids->resize(config.max_position);
