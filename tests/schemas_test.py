@@ -68,6 +68,7 @@ class Schemas(unittest.TestCase):
         model = GOLDEN / "models" / "mini-qwen2-bfloat16"
         self.check("quant_plan", json.loads(self.run_tool("slim-quant", model, "--dry-run", "--json")))
         self.check("quant_summary", json.loads(self.run_tool("slim-quant", model, "-o", "quantized", "--json", "-q")))
+        self.check("quant_presets", json.loads(self.run_tool("slim-quant", "--list-presets", "--json")))
         self.check("receipt", json.loads((self.folder / "quantized" / "slim_receipt.json").read_text()))
 
     def test_convert(self):

@@ -132,7 +132,7 @@ Result<WeightSettings> ReadWeight(YamlSection section) {
 // The key `qconfig`: {act, weight}.
 Result<LinearSettings> ReadSettings(YamlSection& section) {
   const Yaml* at = section.Take("qconfig");
-  if (at == nullptr) return section.Refuse(fmt::format("{} has no qconfig", section.where()));
+  if (at == nullptr) return section.Missing("qconfig");
   SLIM_ASSIGN(YamlSection config, section.Inner("qconfig", "qconfig"));
   LinearSettings settings;
   SLIM_ASSIGN(YamlSection activation, config.Inner("act", "act"));
@@ -205,7 +205,7 @@ Result<SmoothStep> ReadSmooth(YamlSection& section, SmoothMethod method) {
 Result<SmoothStep> ReadAwq(YamlSection& section) {
   SLIM_ASSIGN(SmoothStep step, ReadSmooth(section, SmoothMethod::kAwq));
   const Yaml* at = section.Take("weight_qconfig");
-  if (at == nullptr) return section.Refuse("awq has no weight_qconfig");
+  if (at == nullptr) return section.Missing("weight_qconfig");
   SLIM_ASSIGN(YamlSection weight, section.Inner("weight_qconfig", "weight_qconfig"));
   LinearSettings target;
   SLIM_ASSIGN(target.weight, ReadWeight(weight));
@@ -355,7 +355,7 @@ class RecipeReader {
                         "modelslim_v1 is that of msModelSlim's one-click recipes");
     }
     if (metadata != nullptr) SLIM_TRY(ReadMetadata(*metadata));
-    if (spec_value == nullptr) return top.Refuse("the recipe has no spec");
+    if (spec_value == nullptr) return top.Missing("spec");
     SLIM_ASSIGN(YamlSection spec, YamlSection::Open(*spec_value, source_, "spec"));
     if (version->text() == "modelslim_v1") {
       SLIM_TRY(ReadSpec(spec));
@@ -450,8 +450,7 @@ class RecipeReader {
   Result<std::vector<RecipeUnit>> ReadProcess(YamlSection& section) {
     std::vector<RecipeUnit> units;
     const Yaml* process = section.Take("process");
-    if (process == nullptr)
-      return section.Refuse(fmt::format("{} has no process", section.where()));
+    if (process == nullptr) return section.Missing("process");
     if (!process->is_sequence())
       return section.Refuse(*process, fmt::format("process of {} is no list", section.where()));
     for (const Yaml& item : process->items()) {
@@ -466,7 +465,7 @@ class RecipeReader {
   Status ReadProcessor(const Yaml& item, bool may_be_group, RecipeUnit& unit) {
     SLIM_ASSIGN(YamlSection section, YamlSection::Open(item, source_, "a processor"));
     const Yaml* type = section.Take("type");
-    if (type == nullptr) return section.Refuse("a processor has no type");
+    if (type == nullptr) return section.Missing("type");
     SLIM_ASSIGN(section, YamlSection::Open(item, source_, Escape(type->text())));
     section.Take("type");
     if (type->text() == "group" && may_be_group) return ReadGroup(section, unit);
@@ -509,7 +508,7 @@ class RecipeReader {
                          "slim-convert makes the other layout from the first");
     SLIM_ASSIGN(YamlSection saver, YamlSection::Open(save->items()[0], source_, "save"));
     const Yaml* type = saver.Take("type");
-    if (type == nullptr) return saver.Refuse("a saver has no type");
+    if (type == nullptr) return saver.Missing("type");
     SLIM_TRY(ReadLayout(saver, *type));
     SLIM_ASSIGN(const auto part, saver.Integer("part_file_size", 0, 1'000'000));
     SLIM_TRY(ReadPartSize(part));
@@ -582,7 +581,7 @@ class RecipeReader {
     SLIM_TRY(ReadNames(section, "match", step.names.include));
     section.Take("route");
     const Yaml* target = section.Take("target");
-    if (target == nullptr) return section.Refuse("linears has no target");
+    if (target == nullptr) return section.Missing("target");
     if (target->text() == "FLOAT") {
       return section.Refuse(*target, "target FLOAT dequantizes, slim-quant does not",
                             "slim-convert IN -o OUT --to hf --dequantize does");

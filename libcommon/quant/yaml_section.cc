@@ -101,6 +101,18 @@ Error YamlSection::Refuse(std::string message, std::string hint) const {
   return Refuse(*value_, std::move(message), std::move(hint));
 }
 
+Error YamlSection::Missing(std::string_view key) const {
+  for (const auto& [word, value] : value_->members()) {
+    if (std::find(known_.begin(), known_.end(), word.text()) != known_.end()) continue;
+    if (NearestSpelling(word.text(), {std::string(key)}).empty()) continue;
+    return InputError("RECIPE-key",
+                      fmt::format("key {} of {} is not supported", Quote(word.text()), where_),
+                      fmt::format("did you mean {}?", key))
+        .WithPath(fmt::format("{}:{}", *source_, word.line()));
+  }
+  return Refuse(fmt::format("{} has no {}", where_, key));
+}
+
 Error YamlSection::UnknownWord(std::string_view key, const Yaml& at,
                                std::vector<std::string> known) const {
   const std::string near = NearestSpelling(at.text(), known);

@@ -42,6 +42,8 @@ class YamlSection {
   // "FILE:LINE: message", for a value or for the section itself.
   Error Refuse(const Yaml& at, std::string message, std::string hint = "") const;
   Error Refuse(std::string message, std::string hint = "") const;
+  // The error for a key that must be there; one that is nearly spelled like it is named instead.
+  Error Missing(std::string_view key) const;
   // The error for a word that is none of `known`: "method 'minmx' of weight is unknown".
   Error UnknownWord(std::string_view key, const Yaml& at, std::vector<std::string> known) const;
   const Yaml& value() const { return *value_; }

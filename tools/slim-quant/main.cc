@@ -1,17 +1,30 @@
 // slim-quant: float checkpoint in, quantized checkpoint out.
 #include "checkpoint/checkpoint.h"
 #include "cli/run_tool.h"
+#include "flags.h"
 #include "kernels/isa.h"
 #include "options.h"
 #include "os/path_guard.h"
+#include "quant/preset.h"
 #include "quant/quantize.h"
+#include "report/preset_report.h"
 #include "report/quant_report.h"
 
 namespace slim {
 namespace {
 
+Status ListPresets(Console& console) {
+  SLIM_ASSIGN(const std::vector<Preset> presets, LoadPresets());
+  return console.Print(console.json() ? DumpJson(PresetsJson(presets), {.indent = 2}) + "\n"
+                                      : PresetsText(presets));
+}
+
 Result<int> RunQuant(const Arguments& arguments, Console& console) {
   SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));
+  if (command.list_presets) {
+    SLIM_TRY(ListPresets(console));
+    return 0;
+  }
   if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
   SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(command.model));
   SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));

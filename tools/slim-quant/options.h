@@ -1,5 +1,5 @@
-// The command line of slim-quant: its flag table, and what the flags mean as a run, whether they
-// are slim's own or those of msModelSlim's two commands (source document S004).
+// What the flags of slim-quant (flags.h) mean as a run: slim's own, a recipe or preset, or those of
+// msModelSlim's one-click command (source document S004); old_commands.h has the older ones.
 #pragma once
 
 #include <string>
@@ -7,13 +7,10 @@
 #include "base/result.h"
 #include "cli/arguments.h"
 #include "cli/console.h"
-#include "cli/flag.h"
 #include "os/output.h"
 #include "quant/options.h"
 
 namespace slim {
-
-extern const Tool kQuantTool;
 
 struct QuantCommand {
   std::string model;
@@ -21,6 +18,7 @@ struct QuantCommand {
   QuantOptions options;
   OutputOptions write;
   bool dry_run = false;
+  bool list_presets = false;  // then nothing else is set
 };
 
 // What was typed, after defaults and conflicts. Old flags that mean nothing here are noted on the

@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "base/text.h"
 
 namespace slim {
@@ -86,6 +89,25 @@ TEST(RecipeYaml, GroupsPriorAnchorsAndExtras) {
   EXPECT_EQ(recipe.part_size, 4ULL << 30);
 }
 
+// Every recipe of the golden data is read as it is.
+TEST(RecipeYaml, GoldenRecipes) {
+  const std::string folder = std::string(SLIM_TESTDATA) + "/golden/recipes";
+  size_t read = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    // The layout of the ct-* ones is slim-convert's to write.
+    if (entry.path().filename().string().starts_with("ct-")) continue;
+    std::ifstream stream(entry.path());
+    const std::string text((std::istreambuf_iterator<char>(stream)), {});
+    const auto file = ParseRecipe(text, entry.path().string());
+    EXPECT_TRUE(file.ok()) << file.error().ToString();
+    if (!file.ok()) continue;
+    EXPECT_EQ(file->metadata.config_id, entry.path().stem());
+    EXPECT_EQ(file->recipe.calibration_file, "CALIB");
+    ++read;
+  }
+  EXPECT_EQ(read, 29U);
+}
+
 TEST(RecipeYaml, Metadata) {
   const auto file = ParseRecipe(
       WithProcess(
@@ -139,6 +161,8 @@ TEST(RecipeYaml, ErrorsNameFileLineAndKey) {
        "r.yaml:4: linear_quant has no qconfig"},
       {"group in a group", WithProcess("    - type: group\n      configs: [{type: group}]\n"),
        "r.yaml:5: processor 'group' is unknown"},
+      {"misspelt required key", "apiversion: modelslim_v1\nspec:\n  proces: []\n",
+       "r.yaml:3: key 'proces' of spec is not supported [RECIPE-key]; did you mean process?"},
       {"no process", "apiversion: modelslim_v1\nspec:\n  save: []\n",
        "r.yaml:3: spec has no process"},
       {"no spec", "apiversion: modelslim_v1\nspce: {}\n",

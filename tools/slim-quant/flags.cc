@@ -1,0 +1,181 @@
+#include "flags.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+namespace slim {
+namespace {
+
+// How flags of old scripts are written in the table: accepted, not in --help.
+constexpr Flag Old(std::string_view name, FlagKind kind, std::string_view aliases = "") {
+  return {.name = name,
+          .kind = kind,
+          .help = "of msModelSlim's traditional scripts",
+          .value = kind == FlagKind::kBoolean ? "" : "VALUE",
+          .group = "Old flags",
+          .aliases = aliases,
+          .hidden = true};
+}
+
+constexpr Flag kFlags[] = {
+    {.name = "type",
+     .kind = FlagKind::kText,
+     .help = "quantization type: w8a8 (default), w8a8_dynamic, w8a16",
+     .value = "TYPE"},
+    {.name = "calib",
+     .kind = FlagKind::kText,
+     .help =
+         "calibration text (JSONL, JSON list, plain text, C-Eval folder); default: the set that "
+         "ships",
+     .value = "FILE",
+     .aliases = "calib_file"},
+    {.name = "smooth",
+     .kind = FlagKind::kChoice,
+     .help = "smoothing of outlier channels; default: iter for w8a8 types",
+     .choices = "none iter"},
+    {.name = "alpha",
+     .kind = FlagKind::kReal,
+     .help = "smoothing strength, 0 to 1; default 0.9",
+     .value = "X"},
+    {.name = "layout",
+     .kind = FlagKind::kChoice,
+     .help = "layout of the output; default ascendv1",
+     .choices = "ascendv1 ascendv1-v0 mindie"},
+    {.name = "compute",
+     .kind = FlagKind::kChoice,
+     .help = "precision of elementwise steps: fp32 (default), or model for msModelSlim's numbers",
+     .choices = "fp32 model"},
+    {.name = "disable-names",
+     .kind = FlagKind::kList,
+     .help = "linears that stay float, besides the type's own list",
+     .value = "GLOB",
+     .repeatable = true},
+    {.name = "quantize-names",
+     .kind = FlagKind::kList,
+     .help = "linears taken off the list of float ones",
+     .value = "GLOB",
+     .repeatable = true},
+    {.name = "recipe",
+     .kind = FlagKind::kText,
+     .help = "a recipe of msModelSlim's (YAML) says what to do",
+     .value = "FILE"},
+    {.name = "preset",
+     .kind = FlagKind::kText,
+     .help = "a recipe that ships with slim says what to do",
+     .value = "NAME"},
+    {.name = "list-presets", .help = "list the recipes that ship with slim"},
+    // The traditional scripts.
+    Old("model-path", FlagKind::kText),
+    Old("save-directory", FlagKind::kText),
+    Old("w-bit", FlagKind::kInteger),
+    Old("a-bit", FlagKind::kInteger),
+    Old("act-method", FlagKind::kInteger),
+    Old("w-method", FlagKind::kText),
+    Old("anti-method", FlagKind::kText),
+    Old("disable-anti-names", FlagKind::kList),
+    Old("anti-calib-file", FlagKind::kText),
+    Old("is-dynamic", FlagKind::kBoolean),
+    Old("pdmix", FlagKind::kBoolean),
+    Old("use-kvcache-quant", FlagKind::kBoolean),
+    Old("kv-sym", FlagKind::kBoolean),
+    Old("use-fa-quant", FlagKind::kBoolean),
+    Old("is-lowbit", FlagKind::kBoolean),
+    Old("open-outlier", FlagKind::kBoolean),
+    Old("co-sparse", FlagKind::kBoolean),
+    Old("use-sigma", FlagKind::kBoolean),
+    Old("w-sym", FlagKind::kBoolean),
+    Old("disable-last-linear", FlagKind::kBoolean),
+    Old("mm-tensor", FlagKind::kBoolean),
+    Old("do-smooth", FlagKind::kBoolean),
+    Old("use-reduce-quant", FlagKind::kBoolean),
+    Old("fraction", FlagKind::kReal),
+    Old("sigma-factor", FlagKind::kReal),
+    Old("percdamp", FlagKind::kReal),
+    Old("group-size", FlagKind::kInteger),
+    Old("part-file-size", FlagKind::kInteger),
+    Old("disable-level", FlagKind::kText),
+    Old("calib-texts", FlagKind::kList),
+    Old("mindie-format", FlagKind::kBoolean),
+    Old("device-type", FlagKind::kText),
+    Old("model-type", FlagKind::kText),
+    Old("model-name", FlagKind::kText),
+    Old("trust-remote-code", FlagKind::kBoolean),
+    Old("tp-size", FlagKind::kInteger),
+    Old("fa-amp", FlagKind::kInteger),
+    Old("batch-size", FlagKind::kInteger),
+    Old("input-ids-name", FlagKind::kText),
+    Old("attention-mask-name", FlagKind::kText),
+    Old("tokenizer-args", FlagKind::kText),
+    // generate_quant_weight.sh -src M -dst O -type llama2_13b_w8a8.
+    Old("src", FlagKind::kText),
+    Old("dst", FlagKind::kText),
+};
+
+constexpr std::array<std::string_view, 10> kMeaningless = {
+    "device-type", "model-type", "model-name",     "trust-remote-code",   "tp-size",
+    "fa-amp",      "batch-size", "input-ids-name", "attention-mask-name", "tokenizer-args"};
+
+// `slim-quant quant …`: msModelSlim's one-click command.
+constexpr Flag kOneClickFlags[] = {
+    {.name = "model-path", .kind = FlagKind::kText, .help = "the float model", .value = "DIR"},
+    {.name = "save-path", .kind = FlagKind::kText, .help = "the output", .value = "DIR"},
+    {.name = "quant-type",
+     .kind = FlagKind::kText,
+     .help = "w8a8 (default), w8a16, …: the preset of this type for the model type",
+     .value = "TYPE"},
+    {.name = "config-path",
+     .kind = FlagKind::kText,
+     .help = "a recipe (YAML) instead of a type",
+     .value = "FILE"},
+    {.name = "model-type",
+     .kind = FlagKind::kText,
+     .help = "name of the model, which chooses the preset",
+     .value = "NAME"},
+    {.name = "tag",
+     .kind = FlagKind::kList,
+     .help = "where the model will run; chooses among presets",
+     .value = "WORD"},
+    {.name = "device",
+     .kind = FlagKind::kText,
+     .help = "accepted, slim runs on the CPU",
+     .value = "NAME"},
+    {.name = "trust-remote-code",
+     .kind = FlagKind::kBoolean,
+     .help = "accepted, slim never runs code of a checkpoint"},
+    {.name = "debug", .help = "accepted, --verbose is ours"},
+};
+
+constexpr Operand kOperands[] = {
+    {.name = "MODEL", .help = "directory of a float Hugging Face checkpoint", .required = false}};
+
+constexpr Command kCommands[] = {
+    {.name = "",
+     .synopsis = "MODEL -o OUT [--type TYPE] [options]",
+     .summary = "quantize a checkpoint",
+     .flags = kFlags,
+     .operands = kOperands,
+     .writes = true},
+    {.name = "quant",
+     .synopsis = "--model_path MODEL --save_path OUT [--quant_type TYPE] [options]",
+     .summary = "the same by the flags of msmodelslim quant",
+     .flags = kOneClickFlags,
+     .operands = {},
+     .writes = true},
+};
+
+}  // namespace
+
+const Tool kQuantTool = {.name = "slim-quant",
+                         .summary = "make quantized checkpoints for Ascend NPUs",
+                         .commands = kCommands};
+
+std::span<const Flag> TraditionalFlags() {
+  const auto* first = std::find_if(std::begin(kFlags), std::end(kFlags),
+                                   [](const Flag& flag) { return flag.hidden; });
+  return {first, std::end(kFlags)};
+}
+
+std::span<const std::string_view> MeaninglessFlags() { return kMeaningless; }
+
+}  // namespace slim
