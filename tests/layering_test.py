@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 TOP = {
     "CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", ".ci", ".clang-format", ".clang-tidy", ".gitignore",
-    "bench", "cmake", "libcommon", "man", "schemas", "testdata", "tests", "tools",
+    "bench", "cmake", "libcommon", "man", "presets", "schemas", "testdata", "tests", "tools",
 }
 IGNORED_TOP = re.compile(r"^(\.git|build|build-.*|__pycache__|\.cache|compile_commands\.json|shared)$")
 MAX_LINES = 700
