@@ -23,7 +23,7 @@ def run(program, timeout):
         environment = dict(os.environ, TEST_TMPDIR=scratch, TMPDIR=scratch, LC_ALL="C.UTF-8")
         try:
             process = subprocess.run([program, "--gtest_output=json:" + report, "--gtest_brief=1"], timeout=timeout,
-                                     cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, check=False)
             output, code = process.stdout.decode("utf-8", "backslashreplace"), process.returncode
         except subprocess.TimeoutExpired as late:
