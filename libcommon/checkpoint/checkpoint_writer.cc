@@ -33,6 +33,32 @@ std::string_view ModuleOf(std::string_view name) {
   return module;
 }
 
+// "….k_proj.kv_cache_scale", which belongs to the attention as a whole.
+bool IsCacheScale(std::string_view name) {
+  return name.ends_with(".kv_cache_scale") || name.ends_with(".kv_cache_offset");
+}
+
+// Where the module's tensors and the module's own caches stand: the last module of the attention
+// that a cache scale belongs to, or its projection.
+class ModuleRanks {
+ public:
+  size_t Add(std::string_view name) {
+    const std::string_view module = ModuleOf(name);
+    const size_t rank = ranks_.emplace(module, ranks_.size()).first->second;
+    if (!IsCacheScale(name))
+      last_[SplitTensorName(module).module] = std::max(last_[SplitTensorName(module).module], rank);
+    return rank;
+  }
+  size_t OfCache(std::string_view name) const {
+    const auto last = last_.find(SplitTensorName(ModuleOf(name)).module);
+    return last == last_.end() ? ranks_.at(ModuleOf(name)) : last->second;
+  }
+
+ private:
+  std::unordered_map<std::string_view, size_t> ranks_;  // modules in the order of first mention
+  std::unordered_map<std::string_view, size_t> last_;   // by parent
+};
+
 size_t RoleRank(const DialectTraits& traits, std::string_view name) {
   const auto role = ParseRole(SplitTensorName(name).suffix);
   const auto& order = traits.role_order;
@@ -82,10 +108,11 @@ uint64_t WritePlan::TotalBytes() const {
 
 void OrderForDialect(Dialect dialect, std::vector<PlannedTensor>& tensors) {
   const DialectTraits& traits = TraitsOf(dialect);
-  std::unordered_map<std::string_view, size_t> modules;
+  ModuleRanks modules;
   struct Key {
     Section section;
     size_t module;
+    int cache;  // -1 before the module's tensors, 1 after them
     size_t role;
     size_t index;
     auto operator<=>(const Key&) const = default;
@@ -93,8 +120,16 @@ void OrderForDialect(Dialect dialect, std::vector<PlannedTensor>& tensors) {
   std::vector<Key> keys;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const std::string_view name = tensors[i].spec.name;
-    const size_t module = modules.emplace(ModuleOf(name), modules.size()).first->second;
-    keys.push_back({SectionOf(name, traits.layers_first), module, RoleRank(traits, name), i});
+    const size_t module = modules.Add(name);
+    keys.push_back({SectionOf(name, traits.layers_first), module, 0, RoleRank(traits, name), i});
+  }
+  for (Key& key : keys) {
+    const std::string_view name = tensors[key.index].spec.name;
+    if (!IsCacheScale(name)) continue;
+    key.cache = traits.cache_first ? -1 : 1;
+    // Offsets after their scale, and after the attention the key's before the value's.
+    key.role = 2 * (traits.cache_first ? 0 : key.module) + (name.ends_with("_offset") ? 1 : 0);
+    if (!traits.cache_first) key.module = modules.OfCache(name);
   }
   std::sort(keys.begin(), keys.end());
   std::vector<PlannedTensor> ordered;

@@ -15,6 +15,7 @@ constexpr std::string_view kQuantize = "quantize";
 class Editor {
  public:
   Editor(std::string_view text, const ConfigTarget& target) : target_(target) {
+    if (target_.source_quant_type.empty()) target_.source_quant_type = target_.quant_type;
     result_.text = text;
   }
 
@@ -23,7 +24,7 @@ class Editor {
       SLIM_TRY(Rename(kParkedConfigKey, kBlock));
       if (target_.quant_type != "float") {
         SLIM_TRY(SetQuantize());
-        SLIM_TRY(SetGroupSize());
+        SLIM_TRY(SetBlock());
       }
     } else if (target_.from == Dialect::kMindIE) {
       SLIM_TRY(LeaveBlock());
@@ -67,8 +68,12 @@ class Editor {
   }
 
   std::string QuantizeText() const { return DumpJson(Json(target_.quant_type)); }
-  std::string GroupSizeText() const {
-    return fmt::format("{{\"group_size\": {}}}", target_.group_size);
+  // What mindie needs in quantization_config; empty when nothing.
+  Json Block() const {
+    Json block = Json::Object();
+    if (target_.group_size != 0) block.Set("group_size", target_.group_size);
+    if (target_.pdmix) block.Set("pdmix", true);
+    return block;
   }
 
   Status SetQuantize() {
@@ -85,22 +90,28 @@ class Editor {
       }
       return {};
     }
-    result_.notes.push_back(fmt::format("config.json: 'quantize' was {}", DumpJson(*quantize)));
+    if (*quantize != Json(target_.source_quant_type))
+      result_.notes.push_back(fmt::format("config.json: 'quantize' was {}", DumpJson(*quantize)));
     return Set(kQuantize, QuantizeText());
   }
 
-  Status SetGroupSize() {
-    if (target_.group_size == 0) return {};
+  Status SetBlock() {
+    const Json wanted = Block();
+    if (wanted.members().empty()) return {};
     SLIM_ASSIGN(const Json config, Parse());
     const Json* block = config.Find(kBlock);
-    if (block == nullptr) return Set(kBlock, GroupSizeText());
-    const Json* size = block->is_object() ? block->Find("group_size") : nullptr;
-    if (size != nullptr && size->AsInteger() == target_.group_size) return {};
-    return InputError(
-        "CF-bad-value",
-        fmt::format("config.json has a quantization_config whose group_size is {}, expected {}",
-                    size == nullptr ? "missing" : DumpJson(*size), target_.group_size),
-        "correct it there");
+    if (block == nullptr) return Set(kBlock, DumpJson(wanted));
+    for (const auto& [key, value] : wanted.members()) {
+      const Json* found = block->is_object() ? block->Find(key) : nullptr;
+      if (found != nullptr && *found == value) continue;
+      return InputError(
+          "CF-bad-value",
+          fmt::format("config.json has a quantization_config whose {} is {}, "
+                      "expected {}",
+                      key, found == nullptr ? "missing" : DumpJson(*found), DumpJson(value)),
+          "correct it there");
+    }
+    return {};
   }
 
   Status LeaveBlock() {
@@ -108,13 +119,20 @@ class Editor {
     const Json* block = config.Find(kBlock);
     if (block == nullptr || (block->is_object() && block->Find("quant_method") != nullptr))
       return {};
-    SLIM_ASSIGN(const bool removed, RemoveIfAppended(kBlock, GroupSizeText()));
+    SLIM_ASSIGN(const bool removed, RemoveIfAppended(kBlock, DumpJson(Block())));
     return removed ? Status() : Rename(kBlock, kParkedConfigKey);
   }
 
   Status LeaveQuantize() {
-    auto removed = RemoveIfAppended(kQuantize, QuantizeText());
-    return removed.ok() ? Status() : Status(std::move(removed).error());
+    auto removed = RemoveIfAppended(kQuantize, DumpJson(Json(target_.source_quant_type)));
+    if (!removed.ok()) return std::move(removed).error();
+    if (*removed || target_.quant_type == target_.source_quant_type) return {};
+    // Stays in its place under the type's other name (W8A8_MIX is w8a8 in mindie).
+    SLIM_ASSIGN(const Json config, Parse());
+    const Json* quantize = config.Find(kQuantize);
+    const bool stale = quantize != nullptr && quantize->is_string() &&
+                       quantize->text() == target_.source_quant_type;
+    return stale ? Set(kQuantize, DumpJson(Json(target_.quant_type))) : Status();
   }
 
   Status SetDType() {
@@ -139,7 +157,7 @@ class Editor {
     return Set("torch_dtype", value);
   }
 
-  const ConfigTarget& target_;
+  ConfigTarget target_;
   EditedConfig result_;
 };
 

@@ -32,7 +32,9 @@ struct ConfigTarget {
   Dialect to = Dialect::kHf;
   std::string quant_type;  // lower case; "float" for a float checkpoint
   int64_t group_size = 0;
-  std::optional<DType> dtype;  // torch_dtype / dtype is set to it
+  std::optional<DType> dtype = {};  // torch_dtype / dtype is set to it
+  bool pdmix = false;  // W8A8_MIX layers, which mindie tells by quantization_config.pdmix
+  std::string source_quant_type = {};  // before the conversion; empty: the same
 };
 
 // Where quantization_config of the mindie dialect stays in the other dialects: vllm-ascend takes a
@@ -40,10 +42,10 @@ struct ConfigTarget {
 inline constexpr std::string_view kParkedConfigKey = "mindie_quantization_config";
 
 // `text` is an object. To mindie: 'quantize' is set (appended where missing), the parked block gets
-// its name back, a group size goes into quantization_config. From mindie: what appending would give
-// back exactly is removed, the rest parked. 'quantize' stays where it is not the last member:
-// other loaders ignore it (facts: consumers.md 10.2). A float checkpoint has no 'quantize', because
-// MindIE refuses "float".
+// its name back, a group size and pdmix go into quantization_config. From mindie: what appending
+// would give back exactly is removed, the rest parked. 'quantize' stays where it is not the last
+// member: other loaders ignore it (facts: consumers.md 10.2). A float checkpoint has no 'quantize',
+// because MindIE refuses "float".
 Result<EditedConfig> EditConfig(std::string_view text, const ConfigTarget& target);
 
 }  // namespace slim

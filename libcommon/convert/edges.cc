@@ -9,9 +9,11 @@ constexpr std::string_view kSame = "order, sharding and headers as the writer ha
 constexpr std::string_view kToFloat = "float checkpoints only: hf has no quantized layers";
 constexpr std::string_view kFromFloat = "every tensor is labelled FLOAT";
 constexpr std::string_view kAddsCopies =
-    "names; 'quantize' in config.json; norms with a bias get their .module copies";
+    "names; 'quantize' in config.json; norms with a bias get their .module copies; int4 is "
+    "unpacked; W8A8_MIX is labelled W8A8";
 constexpr std::string_view kDropsCopies =
-    "names; .module copies of norms are dropped when equal, refused when not";
+    "names; .module copies of norms are dropped when equal, refused when not; int4 is packed; "
+    "W8A8_MIX is labelled by quantization_config.pdmix";
 constexpr std::string_view kNames = "names and order";
 
 constexpr Edge kEdges[] = {
@@ -37,21 +39,39 @@ constexpr unsigned Bit(Dialect dialect) { return 1U << static_cast<unsigned>(dia
 constexpr unsigned kQuantized =
     Bit(Dialect::kAscendV1) | Bit(Dialect::kAscendV1V0) | Bit(Dialect::kMindIE);
 
-// Dialects in which a type has one and the same form. Not here: types that one writer packs and
-// another does not (W4A16, W4A8_DYNAMIC), and those that no writer of the other dialect has: W8A8S
-// in ascendv1, W8A8_MIX in mindie, whose writer relabels it W8A8 (facts: formats.md 5.1 and 13.4).
+// Tensors of a layer beside weight and bias.
+enum class Parts : uint8_t { kAny, kWeightScales, kInt4, kStatic, kCache };
+
+// Dialects in which a type has a form. All of MindIE's and AscendV1's forms of one type hold the
+// same numbers: dialect_forms.h.
 struct SchemeRow {
   Scheme scheme;
   unsigned dialects;
-  bool is_static;  // has activation tensors
+  Parts parts;
 };
 constexpr SchemeRow kSchemes[] = {
-    {Scheme::kFloat, Bit(Dialect::kHf) | kQuantized, false},
-    {Scheme::kW8A8, kQuantized, true},
-    {Scheme::kW8A8Dynamic, kQuantized, false},
-    {Scheme::kW8A8Mix, Bit(Dialect::kAscendV1) | Bit(Dialect::kAscendV1V0), true},
-    {Scheme::kW8A16, kQuantized, false},
-    {Scheme::kW8A8S, Bit(Dialect::kAscendV1V0) | Bit(Dialect::kMindIE), true},
+    {Scheme::kFloat, Bit(Dialect::kHf) | kQuantized, Parts::kAny},
+    {Scheme::kW8A8, kQuantized, Parts::kStatic},
+    {Scheme::kW8A8Dynamic, kQuantized, Parts::kWeightScales},
+    {Scheme::kW8A8Mix, kQuantized, Parts::kStatic},
+    {Scheme::kW8A16, kQuantized, Parts::kWeightScales},
+    {Scheme::kW8A8S, kQuantized, Parts::kStatic},
+    {Scheme::kW4A16, kQuantized, Parts::kWeightScales},
+    {Scheme::kW4A8Dynamic, kQuantized, Parts::kInt4},
+    {Scheme::kC8, kQuantized, Parts::kCache},
+    // The same tensors everywhere: they travel without being looked into.
+    {Scheme::kW16A16S, kQuantized, Parts::kAny},
+    {Scheme::kW4A4Dynamic, kQuantized, Parts::kAny},
+    {Scheme::kW4A4FlatQuantDynamic, kQuantized, Parts::kAny},
+    {Scheme::kNF4, kQuantized, Parts::kAny},
+    {Scheme::kW8A8Timestep, kQuantized, Parts::kAny},
+    {Scheme::kWFP8AFP8Dynamic, kQuantized, Parts::kAny},
+    {Scheme::kW8A8MXFP8, kQuantized, Parts::kAny},
+    {Scheme::kW4A8MXFP, kQuantized, Parts::kAny},
+    {Scheme::kW4A4MXFP4, kQuantized, Parts::kAny},
+    {Scheme::kW4A4MXFP4DualScale, kQuantized, Parts::kAny},
+    {Scheme::kFAQuant, kQuantized, Parts::kAny},
+    {Scheme::kFAKQuant, kQuantized, Parts::kAny},
 };
 
 const SchemeRow* RowOf(Scheme scheme) {
@@ -103,17 +123,30 @@ std::vector<std::string> SchemesOf(Dialect from, Dialect to) {
   return labels;
 }
 
-bool SchemeHasRole(Scheme scheme, Role role) {
+bool SchemeHasSuffix(Scheme scheme, std::string_view suffix) {
   const SchemeRow* row = RowOf(scheme);
   if (row == nullptr) return false;
-  switch (role) {
+  if (row->parts == Parts::kAny) return true;
+  if (row->parts == Parts::kCache) return suffix == "kv_cache_scale" || suffix == "kv_cache_offset";
+  const auto role = ParseRole(suffix);
+  if (!role) return false;
+  switch (*role) {
+    case Role::kWeight:
+    case Role::kBias:
+    case Role::kWeightScale:
+    case Role::kWeightOffset:
+      return true;
     case Role::kInputScale:
     case Role::kInputOffset:
     case Role::kQuantBias:
     case Role::kDeqScale:
-      return row->is_static;
+      return row->parts == Parts::kStatic;
+    case Role::kWeightScaleSecond:
+    case Role::kWeightOffsetSecond:
+    case Role::kScaleBias:
+      return row->parts == Parts::kInt4;
     default:
-      return true;
+      return false;
   }
 }
 

@@ -33,11 +33,12 @@ std::string_view DialectName(Dialect dialect);  // "ascendv1-v0"
 std::string_view DialectSummary(Dialect dialect);
 std::vector<Dialect> AllDialects();
 
-// Whether a layer of this type has the same tensors and label in both dialects.
+// Whether a layer of this type has a form in both dialects.
 bool SchemeTravels(Scheme scheme, Dialect from, Dialect to);
 // Labels that take the edge, in the order of the scheme table.
 std::vector<std::string> SchemesOf(Dialect from, Dialect to);
-// Whether a tensor of this role belongs to a layer of a type that SchemeTravels() knows.
-bool SchemeHasRole(Scheme scheme, Role role);
+// Whether a tensor of this suffix belongs to a layer of the type; types whose tensors slim does not
+// look into have any.
+bool SchemeHasSuffix(Scheme scheme, std::string_view suffix);
 
 }  // namespace slim

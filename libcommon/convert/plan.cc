@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "convert/dialect_forms.h"
 #include "convert/dtype_change.h"
 #include "convert/source_tensors.h"
 #include "convert/tensor_loop.h"
@@ -18,24 +19,13 @@ constexpr uint64_t kDefaultBudget = 64ULL << 20;
 // What a run needs besides tensors: code, headers, descriptions, thread stacks.
 constexpr uint64_t kOverhead = 64ULL << 20;
 
-constexpr std::string_view kCopyMark = ".module";
-
-// "x.module.bias" -> "x.bias"; empty for any other name.
-std::string OriginalOfCopy(std::string_view name) {
-  const TensorNameParts parts = SplitTensorName(name);
-  if (!parts.module.ends_with(kCopyMark)) return "";
-  if (parts.suffix != "weight" && parts.suffix != "bias") return "";
-  return fmt::format("{}.{}", parts.module.substr(0, parts.module.size() - kCopyMark.size()),
-                     parts.suffix);
-}
-
 bool IsModelFloat(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
 bool IsScaleOrOffset(std::string_view suffix) {
   return suffix == "input_scale" || suffix == "input_offset" || suffix == "weight_scale" ||
-         suffix == "weight_offset";
+         suffix == "weight_offset" || suffix == "kv_cache_scale" || suffix == "kv_cache_offset";
 }
 
 class Planner {
@@ -52,9 +42,6 @@ class Planner {
   Status CheckLabels() const;
   Status CheckLabel(const SourceTensor& tensor) const;
   Status PlanTensors();
-  Status CheckCopy(const TensorEntry& copy, const TensorEntry& original) const;
-  void AddNormCopies();
-  bool IsNormWithBias(const SourceTensor& bias) const;
   void PlanDTypes();
   DType WantedDType(const TensorPlan& tensor) const;
   Status MeasureLoss();
@@ -72,6 +59,8 @@ class Planner {
   std::vector<SourceTensor> tensors_;
   std::vector<uint32_t> shard_numbers_;
   DescriptionGlobals globals_;
+  std::string source_quant_type_;
+  bool is_mix_ = false;  // W8A8_MIX layers, however labelled
   ConvertPlan plan_;
 };
 
@@ -84,13 +73,14 @@ Result<ConvertPlan> Planner::Run() {
   SLIM_ASSIGN(tensors_, SourceTensors(source_));
   SLIM_TRY(CheckLabels());
   SLIM_ASSIGN(globals_, SourceGlobals(source_, tensors_, plan_.notes));
+  source_quant_type_ = globals_.model_quant_type;
+  is_mix_ = std::ranges::any_of(tensors_, [](const auto& t) { return t.label == "W8A8_MIX"; }) ||
+            (plan_.from == Dialect::kMindIE && IsMindIEMix(source_));
   SLIM_TRY(PlanGlobals());
-  SLIM_TRY(PlanMemory());
   SLIM_TRY(PlanTensors());
-  if (options_.dtype) {
-    PlanDTypes();
-    SLIM_TRY(MeasureLoss());
-  }
+  if (options_.dtype) PlanDTypes();
+  SLIM_TRY(PlanMemory());
+  if (options_.dtype) SLIM_TRY(MeasureLoss());
   PlanWriting();
   NoteOrder();
   SLIM_TRY(PlanConfig());
@@ -143,8 +133,7 @@ Status Planner::CheckLabel(const SourceTensor& tensor) const {
     return refuse(fmt::format("has label {}", Quote(tensor.label)));
   if (*scheme == Scheme::kFloat) return {};
   const std::string_view suffix = SplitTensorName(tensor.entry->name).suffix;
-  const auto role = ParseRole(suffix);
-  if (role && SchemeHasRole(*scheme, *role)) return {};
+  if (SchemeHasSuffix(*scheme, suffix)) return {};
   return refuse(fmt::format("has label {}, whose layers have no {}", tensor.label, Quote(suffix)));
 }
 
@@ -167,13 +156,13 @@ Status Planner::PlanGlobals() {
     plan_.notes.push_back(fmt::format("the description's version is {}, {} writes \"1.0.0\"",
                                       Escape(DumpJson(*version)), DialectName(plan_.to)));
   }
-  plan_.quant_type = globals_.model_quant_type;
   return {};
 }
 
 Status Planner::PlanMemory() {
   uint64_t largest = 0;
   for (const TensorEntry& entry : source_.tensors()) largest = std::max(largest, entry.size);
+  for (const TensorPlan& tensor : plan_.tensors) largest = std::max(largest, tensor.work_bytes / 2);
   plan_.budget = std::max(largest, kDefaultBudget);
   if (options_.max_memory == 0) return {};
   // A tensor and its converted form are in memory together.
@@ -194,76 +183,24 @@ TensorPlan Planner::CopyOf(const SourceTensor& tensor) const {
 
 Status Planner::PlanTensors() {
   shard_numbers_ = ShardNumbers(source_);
-  const bool drops = plan_.from == Dialect::kMindIE && plan_.to != Dialect::kMindIE;
-  for (const SourceTensor& tensor : tensors_) {
-    const std::string original = drops ? OriginalOfCopy(tensor.entry->name) : "";
-    const TensorEntry* twin = original.empty() ? nullptr : source_.Find(original);
-    if (twin == nullptr) {
-      plan_.tensors.push_back(CopyOf(tensor));
-      continue;
-    }
-    SLIM_TRY(CheckCopy(*tensor.entry, *twin));
-    TensorPlan dropped = CopyOf(tensor);
-    dropped.action = TensorAction::kDrop;
-    dropped.reason = fmt::format("equal to {}", original);
-    plan_.dropped.push_back(std::move(dropped));
-  }
-  if (plan_.to == Dialect::kMindIE && plan_.from != Dialect::kMindIE) AddNormCopies();
+  for (const SourceTensor& tensor : tensors_) plan_.tensors.push_back(CopyOf(tensor));
+  FormChange change{source_, globals_, plan_.tensors, plan_.dropped, plan_.notes};
+  if (plan_.from == Dialect::kMindIE && plan_.to != Dialect::kMindIE)
+    SLIM_TRY(LeaveMindIEForm(change));
+  if (plan_.from != Dialect::kMindIE && plan_.to == Dialect::kMindIE)
+    SLIM_TRY(EnterMindIEForm(change));
+  plan_.quant_type = globals_.model_quant_type;
   return {};
-}
-
-Status Planner::CheckCopy(const TensorEntry& copy, const TensorEntry& original) const {
-  bool equal = copy.dtype == original.dtype && copy.shape == original.shape;
-  if (equal) {
-    SLIM_ASSIGN(const Tensor a, source_.Read(copy));
-    SLIM_ASSIGN(const Tensor b, source_.Read(original));
-    equal = std::ranges::equal(a.data.bytes(), b.data.bytes());
-  }
-  if (equal) return {};
-  return InputError(
-             "NORM-copy-differs",
-             fmt::format("differs from {}, of which it should be a copy", Quote(original.name)),
-             "older writers kept the unsmoothed norm under the short name: find out which pair the "
-             "layers were quantized with, make both equal to it, and convert again")
-      .WithTensor(copy.name)
-      .WithPath(source_.path());
-}
-
-// MindIE finds smoothed norms by their .module pair, and drops a norm's bias silently where the
-// type is not W8A8 (facts: consumers.md 2.2). A LayerNorm's own bias is not meant: rms_norm_eps
-// tells.
-bool Planner::IsNormWithBias(const SourceTensor& bias) const {
-  const TensorNameParts parts = SplitTensorName(bias.entry->name);
-  if (parts.suffix != "bias" || bias.label != "FLOAT" || parts.module.ends_with(kCopyMark))
-    return false;
-  const TensorEntry* weight = source_.Find(fmt::format("{}.weight", parts.module));
-  return weight != nullptr && weight->shape.size() == 1 && weight->shape == bias.entry->shape &&
-         source_.Find(fmt::format("{}.module.weight", parts.module)) == nullptr;
-}
-
-void Planner::AddNormCopies() {
-  if (plan_.quant_type == "FLOAT" || source_.config()->Find("rms_norm_eps") == nullptr) return;
-  for (const SourceTensor& tensor : tensors_) {
-    if (!IsNormWithBias(tensor)) continue;
-    const std::string module(SplitTensorName(tensor.entry->name).module);
-    for (const std::string_view suffix : {"weight", "bias"}) {
-      const TensorEntry* original = source_.Find(fmt::format("{}.{}", module, suffix));
-      TensorPlan copy = CopyOf({original, plan_.quant_type});
-      copy.name = fmt::format("{}{}.{}", module, kCopyMark, suffix);
-      copy.action = TensorAction::kDuplicate;
-      copy.reason = fmt::format("MindIE reads this copy of {}", copy.source);
-      plan_.tensors.push_back(std::move(copy));
-    }
-  }
 }
 
 DType Planner::WantedDType(const TensorPlan& tensor) const {
   const TensorNameParts parts = SplitTensorName(tensor.name);
-  const bool is_copy = !OriginalOfCopy(tensor.name).empty();
+  const bool is_copy = !OriginalOfNormCopy(tensor.name).empty();
+  const bool is_value = parts.suffix == "weight" || parts.suffix == "bias";
   if (parts.suffix == "deq_scale" && tensor.label != "FLOAT")
     return *options_.dtype == DType::kBF16 ? DType::kF32 : DType::kI64;
   if (!IsModelFloat(tensor.from)) return tensor.from;
-  if (tensor.label == "FLOAT" || is_copy) {
+  if (tensor.label == "FLOAT" || is_copy || is_value) {
     // ascendv1 has the bias of a quantized layer in F32 whatever the model (facts: formats.md 4).
     const std::string* label =
         source_.description() == nullptr
@@ -388,8 +325,15 @@ void Planner::NoteOrder() {
 }
 
 Status Planner::PlanConfig() {
-  auto edited = EditConfig(source_.config_text(), {plan_.from, plan_.to, ToLower(plan_.quant_type),
-                                                   globals_.group_size, options_.dtype});
+  ConfigTarget target;
+  target.from = plan_.from;
+  target.to = plan_.to;
+  target.quant_type = ToLower(plan_.quant_type);
+  target.source_quant_type = ToLower(source_quant_type_);
+  target.group_size = globals_.group_size;
+  target.pdmix = is_mix_;
+  target.dtype = options_.dtype;
+  auto edited = EditConfig(source_.config_text(), target);
   if (!edited.ok())
     return std::move(edited).error().WithPath(JoinPath(source_.path(), "config.json"));
   plan_.config = std::move(*edited);

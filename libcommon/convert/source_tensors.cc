@@ -66,8 +66,9 @@ std::vector<SourceTensor> ByModel(const Checkpoint& source) {
 
 // One-click's order of priority, later wins (facts: formats.md 3.3); W8A8S has no rival there.
 std::string TypeByLabels(const std::vector<SourceTensor>& tensors) {
-  constexpr std::array<std::string_view, 6> kPriority = {"FLOAT",    "W8A16", "W8A8_DYNAMIC",
-                                                         "W8A8_MIX", "W8A8",  "W8A8S"};
+  constexpr std::array<std::string_view, 9> kPriority = {"FLOAT",    "W16A16S",      "W8A16",
+                                                         "W4A16",    "W8A8_DYNAMIC", "W4A8_DYNAMIC",
+                                                         "W8A8_MIX", "W8A8",         "W8A8S"};
   size_t best = 0;
   for (const SourceTensor& tensor : tensors) {
     const auto* found = std::find(kPriority.begin(), kPriority.end(), tensor.label);

@@ -31,6 +31,7 @@ const DialectTraits kAscendV1Traits = {
     .layers_first = true,
     .quantize_in_config = false,
     .packs_int4 = true,
+    .cache_first = false,
     .role_order = kRoleOrder,
     .description_name =
         [](std::string_view) { return std::string("quant_model_description.json"); },

@@ -29,6 +29,7 @@ const DialectTraits kAscendV1V0Traits = {
     .layers_first = false,
     .quantize_in_config = false,
     .packs_int4 = true,
+    .cache_first = true,
     .role_order = kTraditionalRoleOrder,
     .description_name =
         [](std::string_view) { return std::string("quant_model_description.json"); },

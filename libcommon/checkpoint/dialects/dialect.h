@@ -41,6 +41,7 @@ struct DialectTraits {
   bool layers_first;        // decoder layers before embeddings in description and index
   bool quantize_in_config;  // config.json carries "quantize"
   bool packs_int4;          // two int4 codes a byte, where the type packs at all (linear/int4.h)
+  bool cache_first;  // scales of the KV cache before their projection, not after the attention
   // Tensors of one linear layer in the order of description and index.
   std::span<const Role> role_order;
   // `type` is the lower-case model quant type.

@@ -18,6 +18,7 @@ const DialectTraits kHfTraits = {
     .layers_first = false,
     .quantize_in_config = false,
     .packs_int4 = false,
+    .cache_first = false,
     .role_order = kRoleOrder,
     .description_name = [](std::string_view) { return std::string(); },
     .weight_stem = [](std::string_view) { return std::string("model"); },

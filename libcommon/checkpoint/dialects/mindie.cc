@@ -28,6 +28,7 @@ const DialectTraits kMindIETraits = {
     .layers_first = false,
     .quantize_in_config = true,
     .packs_int4 = false,
+    .cache_first = true,
     .role_order = kTraditionalRoleOrder,
     .description_name =
         [](std::string_view type) { return fmt::format("quant_model_description_{}.json", type); },

@@ -27,22 +27,30 @@ TEST(Edges, OnlyFloatGoesToAndFromHf) {
   }
 }
 
-// W4A16 is packed in ascendv1-v0 and unpacked in mindie; W8A8_MIX is relabelled by the mindie
-// writer; W8A8S has no one-click form (facts: formats.md 5.1, 13.4, 4).
-TEST(Edges, TypesWithSeveralFormsDoNotTravel) {
-  EXPECT_FALSE(SchemeTravels(Scheme::kW4A16, Dialect::kAscendV1V0, Dialect::kMindIE));
-  EXPECT_FALSE(SchemeTravels(Scheme::kW4A8Dynamic, Dialect::kAscendV1, Dialect::kMindIE));
-  EXPECT_FALSE(SchemeTravels(Scheme::kW8A8Mix, Dialect::kAscendV1V0, Dialect::kMindIE));
-  EXPECT_TRUE(SchemeTravels(Scheme::kW8A8Mix, Dialect::kAscendV1V0, Dialect::kAscendV1));
-  EXPECT_FALSE(SchemeTravels(Scheme::kW8A8S, Dialect::kMindIE, Dialect::kAscendV1));
-  EXPECT_TRUE(SchemeTravels(Scheme::kW8A8S, Dialect::kMindIE, Dialect::kAscendV1V0));
+TEST(Edges, EveryTypeOfTheFamilyTravelsWithinIt) {
+  const Dialect family[] = {Dialect::kAscendV1, Dialect::kAscendV1V0, Dialect::kMindIE};
+  for (const Dialect from : family) {
+    for (const Dialect to : family) {
+      for (const Scheme scheme :
+           {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic, Scheme::kW8A8Mix, Scheme::kW8A16,
+            Scheme::kW4A16, Scheme::kW4A8Dynamic, Scheme::kW8A8S, Scheme::kC8}) {
+        EXPECT_TRUE(SchemeTravels(scheme, from, to)) << SchemeLabel(scheme);
+      }
+      // Compressed weights are of parts only.
+      EXPECT_FALSE(SchemeTravels(Scheme::kW8A8SC, from, to));
+    }
+  }
 }
 
-TEST(Edges, DynamicTypesHaveNoActivationTensors) {
-  EXPECT_TRUE(SchemeHasRole(Scheme::kW8A8, Role::kDeqScale));
-  EXPECT_FALSE(SchemeHasRole(Scheme::kW8A8Dynamic, Role::kInputScale));
-  EXPECT_TRUE(SchemeHasRole(Scheme::kW8A16, Role::kWeightOffset));
-  EXPECT_FALSE(SchemeHasRole(Scheme::kW4A16, Role::kWeight));
+TEST(Edges, ATypeHasItsTensorsAndNoOthers) {
+  EXPECT_TRUE(SchemeHasSuffix(Scheme::kW8A8, "deq_scale"));
+  EXPECT_FALSE(SchemeHasSuffix(Scheme::kW8A8Dynamic, "input_scale"));
+  EXPECT_TRUE(SchemeHasSuffix(Scheme::kW8A16, "weight_offset"));
+  EXPECT_FALSE(SchemeHasSuffix(Scheme::kW4A16, "scale_bias"));
+  EXPECT_TRUE(SchemeHasSuffix(Scheme::kW4A8Dynamic, "weight_scale_second"));
+  EXPECT_TRUE(SchemeHasSuffix(Scheme::kC8, "kv_cache_scale"));
+  EXPECT_FALSE(SchemeHasSuffix(Scheme::kC8, "weight"));
+  EXPECT_FALSE(SchemeHasSuffix(Scheme::kW8A8, "left_trans"));
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ TEST(Refusal, UnknownTypeNamesTheTensor) {
   const std::string path = scratch.Path("in/quant_model_description_w8a8.json");
   std::string text = Slurp(path);
   const std::string entry = R"("model.layers.1.mlp.up_proj.weight": "W8A8")";
-  text.replace(text.find(entry), entry.size(), R"("model.layers.1.mlp.up_proj.weight": "W4A16")");
+  text.replace(text.find(entry), entry.size(), R"("model.layers.1.mlp.up_proj.weight": "W8A8SC")");
   Spit(path, text);
   const Error error = MustFail(scratch.Path("in"), scratch.Path("out"), To(Dialect::kAscendV1));
   EXPECT_EQ(error.rule, "CV-scheme");
@@ -189,6 +189,37 @@ TEST(Refusal, InputThatChangesWhileItIsRead) {
   EXPECT_EQ(plan.error().code, ErrorCode::kSystem);
   EXPECT_EQ(KindOf(scratch.Path("out")), FileKind::kMissing);
   EXPECT_EQ(KindOf(scratch.Path(".out.slim-partial")), FileKind::kMissing);
+}
+
+// A mindie checkpoint whose weights are packed already, or are no int4 at all.
+TEST(Refusal, CodesThatAreNoInt4AreNamed) {
+  const ScratchFolder scratch;
+  CopyFolder(Golden("traditional/mini-qwen2-bfloat16/m0-w8a16"), scratch.Path("in"));
+  const std::string path = scratch.Path("in/quant_model_description_w8a16.json");
+  std::string text = Slurp(path);
+  for (size_t at = 0; (at = text.find("\"W8A16\"", at)) != std::string::npos;)
+    text.replace(at, 7, "\"W4A16\"");
+  Spit(path, text);
+  const Error error = MustFail(scratch.Path("in"), scratch.Path("out"), To(Dialect::kAscendV1));
+  EXPECT_EQ(error.rule, "CV-int4");
+  EXPECT_THAT(error.tensor, testing::HasSubstr("self_attn"));
+}
+
+// mindie labels W8A8_MIX as W8A8: a W8A8 layer with the same tensors would come back as MIX.
+TEST(Refusal, MixBesideStaticLayersOfTheSameTensors) {
+  const ScratchFolder scratch;
+  CopyFolder(Golden("traditional/mini-qwen2-bfloat16/a0-w8a8"), scratch.Path("in"));
+  const std::string path = scratch.Path("in/quant_model_description.json");
+  std::string text = Slurp(path);
+  for (size_t at = 0; (at = text.find("self_attn", at)) != std::string::npos; ++at) {
+    const size_t label = text.find("\"W8A8\"", at);
+    if (label != std::string::npos && label < text.find(',', at))
+      text.replace(label, 6, "\"W8A8_MIX\"");
+  }
+  Spit(path, text);
+  const Error error = MustFail(scratch.Path("in"), scratch.Path("out"), To(Dialect::kMindIE));
+  EXPECT_EQ(error.rule, "CV-mix");
+  EXPECT_THAT(error.tensor, testing::HasSubstr("mlp"));
 }
 
 }  // namespace

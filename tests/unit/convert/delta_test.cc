@@ -1,0 +1,92 @@
+// Conversions against what msModelSlim's traditional scripts wrote, for types whose golden is kept
+// as the difference from m0-w8a8 and the digests of both forms
+// (testdata/golden/traditional-deltas).
+#include <algorithm>
+
+#include "base/text.h"
+#include "checkpoint/checkpoint_writer.h"
+#include "convert/testing.h"
+#include "json/json.h"
+#include "kernels/convert.h"
+#include "os/digest.h"
+
+namespace slim {
+namespace {
+
+const std::string kBase = "traditional/mini-qwen2-bfloat16/m0-w8a8";
+
+std::string DeltaPath(const std::string& name) { return Golden("traditional-deltas/" + name); }
+
+// Float tensors whose values fit are kept in BF16; the scripts write F32.
+Tensor Widen(Tensor tensor) {
+  if (tensor.dtype != DType::kBF16) return tensor;
+  Tensor wide(DType::kF32, tensor.shape);
+  ToFloat(DType::kBF16, tensor.data.data(), wide.as<float>().data(), tensor.elements());
+  return wide;
+}
+
+// The MindIE-exclusive checkpoint that the scripts wrote.
+void Compose(const std::string& name, const std::string& path) {
+  const Checkpoint base = Checkpoint::Open(Golden(kBase)).value();
+  const Checkpoint delta = Checkpoint::Open(DeltaPath(name) + "/delta.safetensors").value();
+  const QuantDescription description =
+      QuantDescription::Parse(Slurp(DeltaPath(name) + "/description.json")).value();
+  std::map<std::string, Tensor> tensors;
+  WritePlan plan;
+  plan.dialect = Dialect::kMindIE;
+  plan.globals = ReadGlobals(description);
+  for (const auto& entry : description.entries()) {
+    if (!entry.is_tensor) continue;
+    const bool changed = delta.Find(entry.key) != nullptr;
+    Tensor tensor = changed ? Widen(delta.Read(entry.key).value()) : base.Read(entry.key).value();
+    plan.tensors.push_back({{entry.key, tensor.dtype, tensor.shape}, entry.label, 0});
+    tensors.emplace(entry.key, std::move(tensor));
+  }
+  auto writer = CheckpointWriter::Create(plan, path, {.fsync = false}, SilentListener());
+  ASSERT_TRUE(writer.ok());
+  for (const auto& [key, tensor] : tensors)
+    ASSERT_TRUE(writer->Write(key, tensor.data.bytes()).ok());
+  ASSERT_TRUE(writer->WriteSideFile("config.json", Slurp(DeltaPath(name) + "/config.json")).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  ASSERT_TRUE(writer->Commit().ok());
+}
+
+// SHA-256 of weights and description as the scripts wrote them: "m0" or "a0".
+void ExpectDigests(const std::string& name, const std::string& side, const std::string& path) {
+  const Json digests = ParseJson(Slurp(DeltaPath(name) + "/digests.json")).value();
+  ASSERT_NE(digests.Find(side), nullptr);
+  for (const auto& [file, digest] : digests.Find(side)->members()) {
+    ASSERT_EQ(KindOf(path + "/" + file), FileKind::kRegular) << file;
+    EXPECT_EQ(Sha256File(File::Open(path + "/" + file).value()).value(), digest.text())
+        << side << " " << file;
+  }
+}
+
+class TraditionalDelta : public testing::TestWithParam<std::string> {};
+
+TEST_P(TraditionalDelta, EachFormGivesTheBytesOfTheOtherAndComesBack) {
+  const ScratchFolder scratch;
+  const std::string m0 = scratch.Path("m0");
+  Compose(GetParam(), m0);
+  ExpectDigests(GetParam(), "m0", m0);
+  MustConvert(m0, scratch.Path("a0"), To(Dialect::kAscendV1V0));
+  ExpectDigests(GetParam(), "a0", scratch.Path("a0"));
+  MustConvert(scratch.Path("a0"), scratch.Path("back"), To(Dialect::kMindIE));
+  ExpectDigests(GetParam(), "m0", scratch.Path("back"));
+  EXPECT_EQ(Differences(m0, scratch.Path("back")), std::vector<std::string>());
+  MustConvert(m0, scratch.Path("a1"), To(Dialect::kAscendV1));
+  MustConvert(scratch.Path("a1"), scratch.Path("again"), To(Dialect::kMindIE));
+  EXPECT_EQ(Differences(m0, scratch.Path("again")), std::vector<std::string>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, TraditionalDelta,
+                         testing::Values("w4a16-group", "w8a8s", "w8a8s-co", "w8a8-c8", "w8a8-mix",
+                                         "wide-w4a16-group"),
+                         [](const testing::TestParamInfo<std::string>& type) {
+                           std::string name = type.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace slim
