@@ -1,6 +1,6 @@
 // Conversions against what msModelSlim's traditional scripts wrote, for types whose golden is kept
 // as the difference from m0-w8a8 and the digests of both forms
-// (testdata/golden/traditional-deltas).
+// (testdata/traditional-deltas).
 #include <algorithm>
 
 #include "base/text.h"
@@ -15,7 +15,7 @@ namespace {
 
 const std::string kBase = "traditional/mini-qwen2-bfloat16/m0-w8a8";
 
-std::string DeltaPath(const std::string& name) { return Golden("traditional-deltas/" + name); }
+std::string DeltaPath(const std::string& name) { return Golden("../traditional-deltas/" + name); }
 
 // Float tensors whose values fit are kept in BF16; the scripts write F32.
 Tensor Widen(Tensor tensor) {

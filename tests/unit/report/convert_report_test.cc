@@ -43,7 +43,7 @@ TEST(ConvertReport, TextListsWhatChanges) {
   const std::string text = ConvertPlanText(Plan(), false);
   EXPECT_EQ(text,
             "in: mindie to ascendv1, near: names; .module copies of norms are dropped when equal, "
-            "refused when not\n"
+            "refused when not; int4 is packed; W8A8_MIX is labelled by quantization_config.pdmix\n"
             "tensors: 2 written (0 B), 1 of them as they are; 1 dropped\n"
             "  converted   near   round\\x0ame.weight  F32 -> BF16 [2]  largest relative error "
             "0.00123, 2 values become zero\n"
