@@ -61,21 +61,6 @@ Result<std::vector<CalibrationText>> ReadTexts(const std::string& path, std::str
 
 }  // namespace
 
-void ChannelRange::Update(const float* x, uint64_t t, uint64_t k) {
-  if (min.empty()) {
-    min.assign(x, x + k);
-    max.assign(x, x + k);
-  }
-  UpdateColumnMinMax(x, t, k, min.data(), max.data());
-}
-
-std::vector<float> ChannelRange::AbsMax() const {
-  std::vector<float> absmax(min.size());
-  for (size_t i = 0; i < absmax.size(); ++i)
-    absmax[i] = std::max(std::fabs(min[i]), std::fabs(max[i]));
-  return absmax;
-}
-
 Result<CalibrationTokens> LoadCalibration(const Checkpoint& checkpoint, const ModelConfig& config,
                                           const std::string& path, Listener& listener) {
   std::string file = path;
@@ -111,10 +96,8 @@ Result<CalibrationTokens> LoadCalibration(const Checkpoint& checkpoint, const Mo
 
 Result<CalibrationPass> CalibrationPass::Start(const Checkpoint& checkpoint,
                                                const ModelConfig& config,
-                                               const CalibrationTokens& tokens,
-                                               std::optional<float> norm_eps, ThreadPool& pool) {
+                                               const CalibrationTokens& tokens, ThreadPool& pool) {
   CalibrationPass pass(checkpoint, config, pool);
-  pass.norm_eps_ = norm_eps;
   size_t longest = 0;
   for (const std::vector<int32_t>& sample : tokens.samples) {
     longest = std::max(longest, sample.size());
@@ -126,45 +109,41 @@ Result<CalibrationPass> CalibrationPass::Start(const Checkpoint& checkpoint,
   return pass;
 }
 
-Result<ChannelRanges> CalibrationPass::NextBlock() {
-  SLIM_ASSIGN(const DecoderBlock block,
-              DecoderBlock::Load(*checkpoint_, *config_, layer_, Backend::kReference));
-  ChannelRanges ranges;
+Status CalibrationPass::Forward(const DecoderBlock& block, BlockOptions options,
+                                const std::function<Status(size_t)>& sample_done, bool advance) {
   std::string broken;
   BlockScratch scratch;
-  BlockOptions options;
-  options.norm_eps = norm_eps_;
+  const LinearTap see = std::move(options.tap);
   options.scratch = &scratch;
   options.tap = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {
     if (broken.empty() && !AllFinite(x, t * k)) broken = name;
-    if (!broken.empty()) return;
-    auto range = ranges.find(name);
-    if (range == ranges.end()) range = ranges.emplace(std::string(name), ChannelRange()).first;
-    range->second.Update(x, t, k);
+    if (broken.empty() && see) see(name, x, t, k);
   };
+  std::vector<float> copy;
   for (size_t sample = 0; sample < hidden_.size(); ++sample) {
     SLIM_TRY(CheckInterrupt());
     KvCacheLayer cache(*config_);
-    const uint64_t t = hidden_[sample].size() / config_->hidden_size;
-    SLIM_TRY(block.Forward(hidden_[sample].data(), t, 0, rope_, cache, options, *pool_));
+    if (!advance) copy = hidden_[sample];
+    std::vector<float>& hidden = advance ? hidden_[sample] : copy;
+    const uint64_t t = hidden.size() / config_->hidden_size;
+    SLIM_TRY(block.Forward(hidden.data(), t, 0, rope_, cache, options, *pool_));
     if (!broken.empty()) return NotFinite(broken, sample);
-    if (!AllFinite(hidden_[sample].data(), hidden_[sample].size()))
-      return NotFinite(BlockPrefix(*config_, layer_ + 1), sample);
+    if (!AllFinite(hidden.data(), hidden.size()))
+      return NotFinite(BlockPrefix(*config_, block.layer() + 1), sample);
+    if (sample_done) SLIM_TRY(sample_done(sample));
   }
-  ++layer_;
-  return ranges;
+  return {};
 }
 
-Result<ChannelRange> CalibrationPass::HeadInput() {
-  SLIM_ASSIGN(const Norm norm,
-              Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
-  ChannelRange range;
+Status CalibrationPass::Head(
+    const std::function<void(const float* x, uint64_t t, uint64_t k)>& see) {
+  SLIM_ASSIGN(const Norm norm, Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
   for (std::vector<float>& hidden : hidden_) {
     const uint64_t t = hidden.size() / config_->hidden_size;
     norm.Apply(hidden.data(), t, config_->rms_norm_eps, hidden.data(), *pool_);
-    range.Update(hidden.data(), t, config_->hidden_size);
+    see(hidden.data(), t, config_->hidden_size);
   }
-  return range;
+  return {};
 }
 
 }  // namespace slim

@@ -1,12 +1,10 @@
-// The calibration pass: one float forward over all samples, streamed block by block, that records
-// the range of every channel of every linear's input. Memory is one block plus the activations of
-// all samples. Smoothing factors and static ranges both follow from these ranges, so one pass
-// serves both.
+// The calibration samples on their way through the model, block by block: holds the hidden states
+// of every sample between two blocks and runs a block over them, as often as a recipe needs. Memory
+// is one block plus the activations of all samples. What is observed is the caller's business.
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,20 +16,6 @@
 #include "run/block.h"
 
 namespace slim {
-
-// Smallest and largest value of each channel over all tokens seen.
-struct ChannelRange {
-  std::vector<float> min;
-  std::vector<float> max;
-
-  // x is [t, k]; k is that of the first call.
-  void Update(const float* x, uint64_t t, uint64_t k);
-  std::vector<float> AbsMax() const;
-};
-
-// By the module name of the linear that reads the input. Linears that share an input have equal
-// ranges.
-using ChannelRanges = std::map<std::string, ChannelRange, std::less<>>;
 
 struct CalibrationTokens {
   std::string name;  // of the file, for messages and the receipt
@@ -47,17 +31,20 @@ Result<CalibrationTokens> LoadCalibration(const Checkpoint& checkpoint, const Mo
 
 class CalibrationPass {
  public:
-  // `norm_eps` replaces rms_norm_eps of the blocks' norms, where given. The arguments must outlive
-  // the pass.
+  // The arguments must outlive the pass.
   static Result<CalibrationPass> Start(const Checkpoint& checkpoint, const ModelConfig& config,
-                                       const CalibrationTokens& tokens,
-                                       std::optional<float> norm_eps, ThreadPool& pool);
+                                       const CalibrationTokens& tokens, ThreadPool& pool);
 
-  // Runs every sample through the next block. Errors: QU-activation-not-finite names block, linear
-  // and sample.
-  Result<ChannelRanges> NextBlock();
-  // After the last block: the range of lm_head's input.
-  Result<ChannelRange> HeadInput();
+  // Runs every sample through `block`, whose hooks `options` holds; `sample_done` (may be empty) is
+  // called after each. With `advance` the outputs become the inputs of the next block, else they
+  // are dropped. Errors: QU-activation-not-finite names block, linear and sample; those of
+  // `sample_done`.
+  Status Forward(const DecoderBlock& block, BlockOptions options,
+                 const std::function<Status(size_t sample)>& sample_done, bool advance);
+  // After the last block, once: calls `see` with the input of lm_head of each sample, [t, k].
+  Status Head(const std::function<void(const float* x, uint64_t t, uint64_t k)>& see);
+
+  size_t sample_count() const { return hidden_.size(); }
 
  private:
   CalibrationPass(const Checkpoint& checkpoint, const ModelConfig& config, ThreadPool& pool)
@@ -67,9 +54,7 @@ class CalibrationPass {
   const ModelConfig* config_;
   ThreadPool* pool_;
   RopeTable rope_;
-  std::optional<float> norm_eps_;
   std::vector<std::vector<float>> hidden_;  // by sample: [tokens, hidden_size]
-  uint64_t layer_ = 0;
 };
 
 }  // namespace slim

@@ -17,6 +17,7 @@
 #include "dtype/dtype.h"
 #include "json/json.h"
 #include "linear/scheme.h"
+#include "model/smooth_pairs.h"
 
 namespace slim {
 
@@ -84,9 +85,6 @@ struct NameFilter {
   std::vector<std::string> include = {"*"};
   std::vector<std::string> exclude;
 };
-
-// The two modules, or the norm and its linears, between which smoothing moves range.
-enum class SmoothPair : uint8_t { kNormLinear, kLinearLinear, kOv, kUpDown };
 
 // kSearch is ours: iter_smooth's scales with the strength searched per pair.
 enum class SmoothMethod : uint8_t { kIter, kSmoothQuant, kFlex, kFlexAwqSsz, kAwq, kSearch };

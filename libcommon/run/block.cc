@@ -34,6 +34,15 @@ uint64_t DecoderBlock::bytes() const {
          post_attention_norm_.bytes();
 }
 
+BlockParts DecoderBlock::Parts() {
+  BlockParts parts;
+  attention_.AddParts(parts);
+  if (mlp_) mlp_->AddParts(parts);
+  if (mixture_) mixture_->AddParts(parts);
+  parts.norms.insert(parts.norms.end(), {&input_norm_, &post_attention_norm_});
+  return parts;
+}
+
 void DecoderBlock::ForwardAttention(float* hidden, uint64_t t, uint64_t first,
                                     const RopeTable& rope, KvCacheLayer& cache,
                                     const BlockOptions& options, ThreadPool& pool) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "run/linear_layer.h"
+#include "run/norm.h"
 #include "run/router.h"
 
 namespace slim {
@@ -27,9 +28,26 @@ struct BlockScratch {
   Routing routing;
 };
 
+// Gives the array that the linear computes with instead of x: [t, k], alive until the linear has
+// run.
+using LinearInput =
+    std::function<const float*(std::string_view name, const float* x, uint64_t t, uint64_t k)>;
+
+// Sees what enters the cache: keys (rotated) and values, [t, heads · width of a head].
+using CacheTap = std::function<void(const float* keys, const float* values, uint64_t t)>;
+
+// The modules of a block that may be replaced by others of the same shape: a float block that is
+// being quantized is changed through these.
+struct BlockParts {
+  std::vector<LinearLayer*> linears;
+  std::vector<Norm*> norms;
+};
+
 struct BlockOptions {
   Backend backend = Backend::kReference;
   LinearTap tap;
+  LinearInput replace_input;
+  CacheTap cache_tap;
   RoutingTap routing_tap;
   // Overrides rms_norm_eps of input_layernorm and post_attention_layernorm.
   std::optional<float> norm_eps;
@@ -40,6 +58,7 @@ struct BlockOptions {
 inline void Project(const LinearLayer& linear, const float* x, uint64_t t, std::vector<float>& y,
                     const BlockOptions& options, ThreadPool& pool) {
   if (options.tap) options.tap(linear.name(), x, t, linear.k());
+  if (options.replace_input) x = options.replace_input(linear.name(), x, t, linear.k());
   y.resize(t * linear.n());
   linear.Forward(x, t, y.data(), options.backend, pool);
 }

@@ -38,6 +38,8 @@ class LinearLayer {
   static Result<LinearLayer> FromRecord(LinearRecord record, Backend backend);
 
   const std::string& name() const { return record_.name; }
+  // Of a float layer the stored weight and bias.
+  const LinearRecord& record() const { return record_; }
   Scheme scheme() const { return record_.scheme; }
   uint64_t n() const { return record_.n(); }
   uint64_t k() const { return record_.k(); }

@@ -109,6 +109,13 @@ void ExpertMixture::ForwardExpert(const GatedMlp& expert, const float* x,
   }
 }
 
+void ExpertMixture::AddParts(BlockParts& parts) {
+  parts.linears.push_back(&router_);
+  for (GatedMlp& expert : experts_) expert.AddParts(parts);
+  if (shared_) shared_->AddParts(parts);
+  if (shared_gate_) parts.linears.push_back(&*shared_gate_);
+}
+
 void ExpertMixture::ForwardShared(const float* x, uint64_t t, const BlockOptions& options,
                                   BlockScratch& scratch, ThreadPool& pool) const {
   if (!shared_) return;

@@ -31,6 +31,8 @@ class ExpertMixture {
   static Result<ExpertMixture> Load(const Checkpoint& checkpoint, const ModelConfig& config,
                                     uint64_t layer, Backend backend, ExpertStorage storage);
   uint64_t bytes() const;
+  // Without streamed experts.
+  void AddParts(BlockParts& parts);
 
   // x [t, hidden] → scratch.mixed [t, hidden]. Streamed: errors of reading an expert.
   Status Forward(const float* x, uint64_t t, const BlockOptions& options, BlockScratch& scratch,

@@ -19,6 +19,9 @@ struct GatedMlp {
   // `<prefix>.gate_proj` and `.up_proj` [width, hidden], `.down_proj` [hidden, width].
   static Result<GatedMlp> Load(const Checkpoint& checkpoint, const std::string& prefix,
                                uint64_t hidden, uint64_t width, Backend backend);
+  void AddParts(BlockParts& parts) {
+    parts.linears.insert(parts.linears.end(), {&gate, &up, &down});
+  }
   uint64_t bytes() const { return gate.bytes() + up.bytes() + down.bytes(); }
 
   // x [t, hidden] → out [t, hidden]; uses the scratch's gate and up.

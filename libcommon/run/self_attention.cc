@@ -141,6 +141,16 @@ void SelfAttention::LatentHeads(const float* x, uint64_t t, uint64_t first, cons
   });
 }
 
+void SelfAttention::AddParts(BlockParts& parts) {
+  for (auto* linear : {&q_, &q_a_, &q_b_, &k_, &v_, &kv_a_, &kv_b_}) {
+    if (*linear) parts.linears.push_back(&**linear);
+  }
+  parts.linears.push_back(&o_);
+  for (auto* norm : {&q_norm_, &k_norm_, &q_a_norm_, &kv_a_norm_}) {
+    if (*norm) parts.norms.push_back(&**norm);
+  }
+}
+
 void SelfAttention::Forward(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
                             KvCacheLayer& cache, const BlockOptions& options, BlockScratch& scratch,
                             ThreadPool& pool) const {
@@ -149,6 +159,7 @@ void SelfAttention::Forward(const float* x, uint64_t t, uint64_t first, const Ro
   } else {
     GroupedHeads(x, t, first, rope, options, scratch, pool);
   }
+  if (options.cache_tap) options.cache_tap(scratch.keys.data(), scratch.values.data(), t);
   cache.Append(scratch.keys.data(), scratch.values.data(), t);
   scratch.attended.resize(t * config_.num_heads * config_.ValueDim());
   Attend({config_.num_heads, config_.num_kv_heads, config_.head_dim, window_, config_.ValueDim(),

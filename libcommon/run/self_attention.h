@@ -28,6 +28,7 @@ class SelfAttention {
   static Result<SelfAttention> Load(const Checkpoint& checkpoint, const ModelConfig& config,
                                     uint64_t layer, Backend backend);
   uint64_t bytes() const;
+  void AddParts(BlockParts& parts);
 
   // x [t, hidden] at positions first .. first + t - 1 → scratch.projected [t, hidden]; the cache
   // takes the new keys and values.

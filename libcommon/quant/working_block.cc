@@ -1,0 +1,149 @@
+#include "quant/working_block.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "kernels/convert.h"
+#include "kernels/matmul.h"
+#include "kernels/reduce.h"
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kRowsPerTask = 16;
+
+uint64_t RowBytes(const Tensor& weight) { return weight.shape[1] * (DTypeBits(weight.dtype) / 8); }
+
+void LoadRow(const Tensor& weight, uint64_t row, std::span<float> values) {
+  ToFloat(weight.dtype, weight.data.data() + row * RowBytes(weight), values.data(), values.size());
+}
+
+std::vector<float> BiasOf(const LinearRecord& record) { return PartAsFloats(record, Role::kBias); }
+
+Tensor VectorTensor(DType dtype, std::span<const float> values) {
+  Tensor tensor(dtype, {values.size()});
+  FromFloat(dtype, values.data(), tensor.data.data(), values.size());
+  return tensor;
+}
+
+}  // namespace
+
+Result<WorkingBlock> WorkingBlock::Load(const Checkpoint& checkpoint, const ModelConfig& config,
+                                        uint64_t layer, ComputeMode compute, ThreadPool& pool) {
+  SLIM_ASSIGN(DecoderBlock block,
+              DecoderBlock::Load(checkpoint, config, layer, Backend::kReference));
+  return WorkingBlock(checkpoint, compute, pool, std::move(block));
+}
+
+const LinearRecord& WorkingBlock::Linear(std::string_view name) {
+  const LinearLayer* linear = block_.FindLinear(name);
+  assert(linear != nullptr);
+  return linear->record();
+}
+
+const Norm& WorkingBlock::NormOf(std::string_view name) {
+  const Norm* norm = block_.FindNorm(name);
+  assert(norm != nullptr);
+  return *norm;
+}
+
+DType WorkingBlock::StoredDType(const std::string& tensor) const {
+  const TensorEntry* entry = checkpoint_->Find(tensor);
+  return entry == nullptr ? DType::kF32 : entry->dtype;
+}
+
+void WorkingBlock::WidenColumnMax(std::string_view linear, bool with_sign,
+                                  std::span<float> largest) {
+  const Tensor& weight = Linear(linear)[Role::kWeight];
+  std::vector<float> row(weight.shape[1]);
+  for (uint64_t i = 0; i < weight.shape[0]; ++i) {
+    LoadRow(weight, i, row);
+    if (with_sign) {
+      for (size_t k = 0; k < row.size(); ++k) largest[k] = std::max(largest[k], row[k]);
+    } else {
+      UpdateColumnAbsMax(row.data(), 1, row.size(), largest.data());
+    }
+  }
+}
+
+void WorkingBlock::Replace(std::string_view linear, Tensor weight, Tensor bias) {
+  LinearLayer* layer = block_.FindLinear(linear);
+  assert(layer != nullptr);
+  LinearRecord record;
+  record.name = linear;
+  record[Role::kWeight] = std::move(weight);
+  record[Role::kBias] = std::move(bias);
+  *layer = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
+  changed_.emplace(linear);
+}
+
+template <typename ForRow>
+void WorkingBlock::ChangeRows(std::string_view linear, const ForRow& change) {
+  const LinearRecord& record = Linear(linear);
+  const Tensor& from = record[Role::kWeight];
+  Tensor weight(Working(from.dtype), from.shape);
+  const uint64_t k = from.shape[1];
+  pool_->ParallelFor(from.shape[0], kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+    std::vector<float> row(k);
+    for (uint64_t i = begin; i < end; ++i) {
+      LoadRow(from, i, row);
+      change(i, std::span<float>(row));
+      FromFloat(weight.dtype, row.data(), weight.data.data() + i * RowBytes(weight), k);
+    }
+  });
+  Tensor bias = record.Has(Role::kBias) ? Tensor::Copy(record[Role::kBias].view()) : Tensor();
+  Replace(linear, std::move(weight), std::move(bias));
+}
+
+void WorkingBlock::ScaleColumns(std::string_view linear, std::span<const float> scale) {
+  ChangeRows(linear, [&](uint64_t, std::span<float> row) {
+    for (size_t k = 0; k < row.size(); ++k) row[k] *= scale[k];
+  });
+}
+
+void WorkingBlock::ScaleRows(std::string_view linear, std::span<const float> factor) {
+  ChangeRows(linear, [&](uint64_t i, std::span<float> row) {
+    for (float& value : row) value *= factor[i];
+  });
+  const LinearRecord& record = Linear(linear);
+  if (!record.Has(Role::kBias)) return;
+  std::vector<float> bias = BiasOf(record);
+  for (size_t i = 0; i < bias.size(); ++i) bias[i] *= factor[i];
+  SetBias(linear, VectorTensor(Working(record[Role::kBias].dtype), bias));
+}
+
+void WorkingBlock::AddShiftToBias(std::string_view linear, std::span<const float> shift) {
+  const LinearRecord& record = Linear(linear);
+  const Tensor& weight = record[Role::kWeight];
+  const DType dtype = record.Has(Role::kBias) ? record[Role::kBias].dtype : weight.dtype;
+  std::vector<float> bias(weight.shape[0]);
+  if (record.Has(Role::kBias)) bias = BiasOf(record);
+  std::vector<float> product(weight.shape[0]);
+  MatMul(shift.data(), 1, weight.view(), product.data(), *pool_);
+  for (size_t i = 0; i < bias.size(); ++i) bias[i] += Rounded(product[i], Working(dtype));
+  SetBias(linear, VectorTensor(Working(dtype), bias));
+}
+
+void WorkingBlock::SetNorm(std::string_view name, std::vector<float> weight,
+                           std::vector<float> bias) {
+  Norm* norm = block_.FindNorm(name);
+  assert(norm != nullptr);
+  norm->weight = std::move(weight);
+  norm->bias = std::move(bias);
+  changed_.emplace(name);
+}
+
+void WorkingBlock::SetWeight(std::string_view linear, Tensor weight) {
+  const LinearRecord& record = Linear(linear);
+  Tensor bias = record.Has(Role::kBias) ? Tensor::Copy(record[Role::kBias].view()) : Tensor();
+  Replace(linear, std::move(weight), std::move(bias));
+}
+
+void WorkingBlock::SetBias(std::string_view linear, Tensor bias) {
+  Tensor weight = Tensor::Copy(Linear(linear)[Role::kWeight].view());
+  Replace(linear, std::move(weight), std::move(bias));
+}
+
+}  // namespace slim

@@ -1,0 +1,71 @@
+// One decoder block while it is being quantized: its float weights, changed in place by smoothing
+// and rotation, and runnable as a DecoderBlock. Elementwise steps are rounded to the working dtype:
+// with --compute model that of the checkpoint, with fp32 float32. Decides nothing.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "model/model_config.h"
+#include "parallel/thread_pool.h"
+#include "quant/recipe.h"
+#include "run/block.h"
+
+namespace slim {
+
+class WorkingBlock {
+ public:
+  // `checkpoint` and `pool` must outlive it.
+  static Result<WorkingBlock> Load(const Checkpoint& checkpoint, const ModelConfig& config,
+                                   uint64_t layer, ComputeMode compute, ThreadPool& pool);
+
+  DecoderBlock& block() { return block_; }
+  // A float linear of the block: weight [n, k] and bias in their working dtypes.
+  const LinearRecord& Linear(std::string_view name);
+  const Norm& NormOf(std::string_view name);
+  // Changed since it was loaded.
+  bool Changed(std::string_view module) const { return changed_.contains(module); }
+
+  // The dtype that elementwise steps on a tensor stored in `stored` are rounded to.
+  DType Working(DType stored) const {
+    return compute_ == ComputeMode::kModel ? stored : DType::kF32;
+  }
+  DType StoredDType(const std::string& tensor) const;
+
+  // Over all rows: the largest |W[:, k]|, or with `sign` the largest W[:, k]. Widens `largest` [k].
+  void WidenColumnMax(std::string_view linear, bool with_sign, std::span<float> largest);
+  // W[:, k] *= scale[k].
+  void ScaleColumns(std::string_view linear, std::span<const float> scale);
+  // W[first_row + i, :] *= factor[i], and the bias with it.
+  void ScaleRows(std::string_view linear, std::span<const float> factor);
+  // bias[n] += Σ_k W[n, k] · shift[k]; a bias of zeros is made where there is none.
+  void AddShiftToBias(std::string_view linear, std::span<const float> shift);
+  void SetNorm(std::string_view name, std::vector<float> weight, std::vector<float> bias);
+  // The weight as a whole, [n, k] in any float dtype; the bias stays.
+  void SetWeight(std::string_view linear, Tensor weight);
+  // An empty tensor removes nothing.
+  void SetBias(std::string_view linear, Tensor bias);
+
+ private:
+  WorkingBlock(const Checkpoint& checkpoint, ComputeMode compute, ThreadPool& pool,
+               DecoderBlock block)
+      : checkpoint_(&checkpoint), compute_(compute), pool_(&pool), block_(std::move(block)) {}
+  // Gives the weight as a tensor of the working dtype that may be written to.
+  template <typename ForRow>
+  void ChangeRows(std::string_view linear, const ForRow& change);
+  void Replace(std::string_view linear, Tensor weight, Tensor bias);
+
+  const Checkpoint* checkpoint_;
+  ComputeMode compute_;
+  ThreadPool* pool_;
+  DecoderBlock block_;
+  std::set<std::string, std::less<>> changed_;
+};
+
+}  // namespace slim
