@@ -137,7 +137,8 @@ Status CalibrationPass::Forward(const DecoderBlock& block, BlockOptions options,
 
 Status CalibrationPass::Head(
     const std::function<void(const float* x, uint64_t t, uint64_t k)>& see) {
-  SLIM_ASSIGN(const Norm norm, Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
+  SLIM_ASSIGN(const Norm norm,
+              Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
   for (std::vector<float>& hidden : hidden_) {
     const uint64_t t = hidden.size() / config_->hidden_size;
     norm.Apply(hidden.data(), t, config_->rms_norm_eps, hidden.data(), *pool_);

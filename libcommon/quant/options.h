@@ -17,6 +17,7 @@ struct QuantOptions {
   Recipe recipe;
   uint64_t max_memory = 0;  // bytes; 0: no limit
   int threads = 1;
+  bool strict = false;  // what would be a guess with a warning is an error
 };
 
 struct QuantFlags {

@@ -9,6 +9,7 @@
 #include "base/glob.h"
 #include "base/text.h"
 #include "model/read_config.h"
+#include "quant/stages.h"
 
 namespace slim {
 namespace {
@@ -16,12 +17,14 @@ namespace {
 // The globs of one LinearStep, with their hits.
 struct StepNames {
   const LinearStep* step = nullptr;
+  size_t index = 0;
   GlobSet include;
   GlobSet exclude;
   GlobSet readmit;
 
-  static Result<StepNames> Compile(const LinearStep& step) {
+  static Result<StepNames> Compile(const LinearStep& step, size_t index) {
     StepNames names;
+    names.index = index;
     names.step = &step;
     SLIM_ASSIGN(names.include, GlobSet::Compile(step.names.include));
     SLIM_ASSIGN(names.exclude, GlobSet::Compile(step.names.exclude));
@@ -49,7 +52,9 @@ class Planner {
     modules_ = AllModules(plan_.config);
     SLIM_TRY(CheckTensors());
     SLIM_TRY(ChooseTypes());
-    ChooseSmoothing();
+    SLIM_TRY(ChooseSmoothing());
+    SLIM_TRY(ChooseCache());
+    ChooseCalibration();
     PlanTensors();
     return std::move(plan_);
   }
@@ -144,9 +149,13 @@ class Planner {
 
   Status ChooseTypes() {
     std::vector<StepNames> steps;
-    for (const LinearStep* step : StepsOf<LinearStep>(options_.recipe.process)) {
-      SLIM_ASSIGN(StepNames names, StepNames::Compile(*step));
-      steps.push_back(std::move(names));
+    for (const Stage& stage : StagesOf(options_.recipe.process, Propagation::kFloat)) {
+      for (const StageStep& item : stage.steps) {
+        const auto* step = std::get_if<LinearStep>(item.step);
+        if (step == nullptr) continue;
+        SLIM_ASSIGN(StepNames names, StepNames::Compile(*step, item.index));
+        steps.push_back(std::move(names));
+      }
     }
     for (const Module& module : modules_) {
       if (!module.IsLinear()) continue;
@@ -159,7 +168,9 @@ class Planner {
       // Every step is asked for every name, so that each glob's hits are counted.
       for (StepNames& step : steps) {
         const bool selected = step.Selects(module.name);
-        if (selected && settings == nullptr) settings = &step.step->settings;
+        if (!selected || settings != nullptr) continue;
+        settings = &step.step->settings;
+        linear.step = step.index;
       }
       if (module.kind == ModuleKind::kRouter) {
         linear.reason = "expert router, loaders expect it in float";
@@ -203,22 +214,92 @@ class Planner {
     return {};
   }
 
-  void ChooseSmoothing() {
-    plan_.needs_calibration =
-        std::any_of(plan_.linears.begin(), plan_.linears.end(),
-                    [](const LinearPlan& linear) { return linear.scheme == Scheme::kW8A8; });
-    const auto steps = StepsOf<SmoothStep>(options_.recipe.process);
-    if (steps.empty()) return;
-    plan_.smooth = *steps.front();
-    for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
-      for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
-        const bool quantized = std::any_of(
-            input.linears.begin(), input.linears.end(),
-            [&](const std::string& name) { return plan_.Find(name)->scheme != Scheme::kFloat; });
-        if (!input.norm.empty() && quantized) plan_.smoothed_norms.push_back(input.norm);
+  // With --compute model only pairs that msModelSlim's adapter for an unknown model finds: a norm
+  // and its linears (facts: algorithms.md 3.9).
+  bool Eligible(const SmoothStep& step, const SmoothPairing& pairing) const {
+    if (std::find(step.pairs.begin(), step.pairs.end(), pairing.kind) == step.pairs.end())
+      return false;
+    const bool norm = pairing.kind == SmoothPair::kNormLinear;
+    if (step.method == SmoothMethod::kSmoothQuant && !norm) return false;
+    if (options_.recipe.compute == ComputeMode::kModel) return norm;
+    return std::any_of(pairing.targets.begin(), pairing.targets.end(),
+                       [&](const std::string& name) {
+                         const LinearPlan* linear = plan_.Find(name);
+                         return linear != nullptr && linear->scheme != Scheme::kFloat;
+                       });
+  }
+
+  void AddPair(size_t index, const SmoothStep& step, uint64_t layer, SmoothPairing pairing) {
+    const bool norm = pairing.kind == SmoothPair::kNormLinear;
+    if (norm && !step.symmetric) {
+      for (const std::string& target : pairing.targets) {
+        LinearPlan& linear = *const_cast<LinearPlan*>(plan_.Find(target));
+        linear.bias_added = linear.bias_added || !linear.has_bias;
+        linear.has_bias = true;
       }
     }
-    plan_.needs_calibration = plan_.needs_calibration || !plan_.smoothed_norms.empty();
+    const bool biased =
+        norm && (!step.symmetric || (step.method == SmoothMethod::kSmoothQuant &&
+                                     options_.recipe.compute == ComputeMode::kModel));
+    if (biased && source_.Find(pairing.source + ".bias") == nullptr)
+      plan_.biased_norms.push_back(pairing.source);
+    plan_.smoothing[layer].push_back({index, std::move(pairing)});
+  }
+
+  // The first smoothing step that selects a pair takes it.
+  Status ChooseSmoothing() {
+    plan_.smoothing.resize(plan_.config.num_layers);
+    for (const Stage& stage : StagesOf(options_.recipe.process, Propagation::kFloat)) {
+      for (const StageStep& item : stage.steps) {
+        const auto* step = std::get_if<SmoothStep>(item.step);
+        if (step == nullptr) continue;
+        SLIM_ASSIGN(GlobSet include, GlobSet::Compile(step->names.include));
+        SLIM_ASSIGN(GlobSet exclude, GlobSet::Compile(step->names.exclude));
+        for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
+          for (SmoothPairing& pairing : SmoothPairings(plan_.config, layer)) {
+            const bool included = include.Matches(pairing.source);
+            const bool excluded = exclude.Matches(pairing.source);
+            if (included && !excluded && Eligible(*step, pairing))
+              AddPair(item.index, *step, layer, std::move(pairing));
+          }
+        }
+        for (const GlobSet* set : {&include, &exclude}) {
+          for (const std::string& pattern : set->Unmatched()) {
+            listener_.Warning(fmt::format("pattern {} of {} matches no norm, v_proj or up_proj",
+                                          Quote(pattern), SmoothMethodName(step->method)));
+          }
+        }
+      }
+    }
+    return {};
+  }
+
+  Status ChooseCache() {
+    for (const KvCacheStep* step : StepsOf<KvCacheStep>(options_.recipe.process)) {
+      for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
+        const std::string attention = BlockPrefix(plan_.config, layer) + ".self_attn";
+        SLIM_ASSIGN(const bool selected, Selects(step->names, attention));
+        if (selected) plan_.cached.push_back(attention);
+      }
+    }
+    if (plan_.cached.empty()) return {};
+    if (options_.recipe.layout == Dialect::kMindIE &&
+        options_.recipe.compute == ComputeMode::kModel) {
+      return UsageError("the layout mindie of msModelSlim cannot carry a quantized cache",
+                        "--layout ascendv1 can");
+    }
+    return {};
+  }
+
+  void ChooseCalibration() {
+    plan_.needs_calibration =
+        !plan_.cached.empty() || !StepsOf<KvSmoothStep>(options_.recipe.process).empty() ||
+        std::any_of(plan_.smoothing.begin(), plan_.smoothing.end(),
+                    [](const auto& pairs) { return !pairs.empty(); }) ||
+        std::any_of(plan_.linears.begin(), plan_.linears.end(), [](const LinearPlan& linear) {
+          return linear.scheme != Scheme::kFloat &&
+                 NeedsCalibration({linear.scheme, linear.activation, linear.weight});
+        });
   }
 
   void AddFloat(const std::string& name, const TensorEntry& entry) {
@@ -237,14 +318,37 @@ class Planner {
       linear.bytes_after = linear.bytes_before;
       AddFloat(fmt::format("{}.weight", module.name), weight);
       if (bias != nullptr) AddFloat(bias_name, *bias);
+      if (linear.bias_added) {
+        plan_.write.tensors.push_back(
+            {{bias_name, weight.dtype, {linear.n}}, std::string(SchemeLabel(Scheme::kFloat))});
+      }
+      AddCache(module.name);
       return;
     }
-    const DType bias_dtype = bias == nullptr ? DType::kF32 : bias->dtype;
+    const DType added_dtype = linear.bias_added ? weight.dtype : DType::kF32;
+    const DType bias_dtype = bias == nullptr ? added_dtype : bias->dtype;
     for (auto& [role, spec] :
          QuantizedParts(linear, options_.recipe.layout, plan_.model_dtype, bias_dtype)) {
       const Scheme label = role == Role::kBias ? Scheme::kFloat : linear.scheme;
       linear.bytes_after += ByteSize(spec.dtype, spec.shape).value();
       plan_.write.tensors.push_back({std::move(spec), std::string(SchemeLabel(label))});
+    }
+    AddCache(module.name);
+  }
+
+  // Scales of the cache that the outputs of `linear` go into, one a channel.
+  void AddCache(const std::string& linear) {
+    const bool stored = linear.ends_with(".k_proj") || linear.ends_with(".v_proj");
+    const std::string attention = linear.substr(0, linear.rfind('.'));
+    if (!stored ||
+        std::find(plan_.cached.begin(), plan_.cached.end(), attention) == plan_.cached.end()) {
+      return;
+    }
+    const uint64_t channels = plan_.config.num_kv_heads * plan_.config.head_dim;
+    for (const char* suffix : {"kv_cache_scale", "kv_cache_offset"}) {
+      plan_.write.tensors.push_back(
+          {{fmt::format("{}.{}", linear, suffix), plan_.model_dtype, {channels}},
+           std::string(SchemeLabel(Scheme::kC8))});
     }
   }
 
@@ -260,7 +364,15 @@ class Planner {
         PlanLinear(module, *weight);
       } else {
         AddFloat(name, *weight);
+        if (std::find(plan_.biased_norms.begin(), plan_.biased_norms.end(), module.name) !=
+            plan_.biased_norms.end()) {
+          AddFloat(module.name + ".bias", *weight);
+        }
       }
+    }
+    if (!plan_.cached.empty()) {
+      plan_.write.globals.others.emplace_back("kv_cache_type", "C8");
+      plan_.write.globals.others.emplace_back("kv_quant_type", "C8");
     }
     for (const std::string& name : plan_.unknown_tensors) AddFloat(name, *source_.Find(name));
     for (const TensorEntry& entry : source_.tensors()) plan_.bytes_before += entry.size;
@@ -290,8 +402,21 @@ const LinearPlan* QuantPlan::Find(std::string_view module) const {
   return nullptr;
 }
 
-bool QuantPlan::IsSmoothed(std::string_view norm) const {
-  return std::find(smoothed_norms.begin(), smoothed_norms.end(), norm) != smoothed_norms.end();
+const TensorSpec* QuantPlan::FindTensor(std::string_view name) const {
+  for (const PlannedTensor& tensor : write.tensors) {
+    if (tensor.spec.name == name) return &tensor.spec;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> QuantPlan::SmoothedSources(SmoothPair kind) const {
+  std::vector<std::string> sources;
+  for (const std::vector<PlannedPair>& pairs : smoothing) {
+    for (const PlannedPair& pair : pairs) {
+      if (pair.pairing.kind == kind) sources.push_back(pair.pairing.source);
+    }
+  }
+  return sources;
 }
 
 Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions& options,

@@ -24,7 +24,9 @@ struct LinearPlan {
   uint64_t n = 0;
   uint64_t k = 0;
   bool has_bias = false;
+  bool bias_added = false;  // the source has none: smoothing with a shift makes it
   Scheme scheme = Scheme::kFloat;
+  size_t step = 0;  // of the recipe, that selected it (quant/stages.h counts them)
   ActivationSettings activation;
   WeightSettings weight;
   std::string reason;         // why it stays float; empty when it is quantized
@@ -32,14 +34,21 @@ struct LinearPlan {
   uint64_t bytes_after = 0;   // with scales
 };
 
+struct PlannedPair {
+  size_t step = 0;  // of the recipe
+  SmoothPairing pairing;
+};
+
 struct QuantPlan {
   ModelConfig config;
   DType model_dtype = DType::kBF16;  // of config.json, else of the weights
   Scheme type = Scheme::kFloat;      // of the checkpoint as a whole: that of most of its linears
   std::vector<LinearPlan> linears;   // in model order
-  std::optional<SmoothStep> smooth;
-  // Norms whose outputs are smoothed: at least one of the linears behind them is quantized.
-  std::vector<std::string> smoothed_norms;
+  // By block, in folding order: pairs that a step selects and of whose targets at least one is
+  // quantized (compute model: and whatever msModelSlim would smooth).
+  std::vector<std::vector<PlannedPair>> smoothing;
+  std::vector<std::string> biased_norms;  // get a bias that the source does not have
+  std::vector<std::string> cached;        // attention modules whose cache is quantized
   bool needs_calibration = false;
   std::vector<std::string>
       unknown_tensors;  // of the source, not part of the architecture: carried as FLOAT
@@ -49,7 +58,10 @@ struct QuantPlan {
   WritePlan write;
 
   const LinearPlan* Find(std::string_view module) const;
-  bool IsSmoothed(std::string_view norm) const;
+  // A tensor of the output; null when it has none such.
+  const TensorSpec* FindTensor(std::string_view name) const;
+  // The sources of the pairs of one kind, in model order.
+  std::vector<std::string> SmoothedSources(SmoothPair kind) const;
 };
 
 // Errors: the source is no float hf checkpoint, config.json is missing or unknown, a tensor is

@@ -14,19 +14,15 @@
 #include "convert/receipt.h"
 #include "kernels/convert.h"
 #include "kernels/reduce.h"
+#include "model/modules.h"
 #include "os/interrupt.h"
+#include "quant/block_quantizer.h"
 #include "quant/calibration.h"
-#include "quant/smooth.h"
 #include "quant/weights.h"
 #include "verify/verify.h"
 
 namespace slim {
 namespace {
-
-// Calibration text never shows the widest activations: static ranges get this much more than was
-// seen. Measured on the trained test models (testdata/models, held-out text): 1 % costs no
-// resolution and saves clipping; 5 % costs resolution.
-constexpr float kRangeHeadroom = 1.01F;
 
 class Pipeline {
  public:
@@ -87,30 +83,27 @@ class Pipeline {
   Status WriteBlocks() {
     std::optional<CalibrationPass> pass;
     if (plan_.needs_calibration) {
-      std::optional<float> norm_eps;
-      // msModelSlim replaces the norms it smooths by its own, whose epsilon is fixed (facts:
-      // algorithms.md 3.3).
-      if (options_.recipe.compute == ComputeMode::kModel && !plan_.smoothed_norms.empty())
-        norm_eps = 1e-6F;
       SLIM_ASSIGN(CalibrationPass started,
-                  CalibrationPass::Start(source_, plan_.config, tokens_, norm_eps, pool_));
+                  CalibrationPass::Start(source_, plan_.config, tokens_, pool_));
       pass = std::move(started);
+      uint64_t all_tokens = 0;
+      for (const std::vector<int32_t>& sample : tokens_.samples) all_tokens += sample.size();
+      calibrated_.emplace(source_, plan_, options_, *pass, all_tokens, pool_, listener_);
     }
     for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
       listener_.Progress("blocks", layer, plan_.config.num_layers);
-      if (pass) {
-        SLIM_ASSIGN(ranges_, pass->NextBlock());
-      }
-      SLIM_TRY(SmoothBlock(layer));
+      if (calibrated_) SLIM_TRY(calibrated_->Run(layer));
+      in_block_ = calibrated_.has_value();
       for (const Module& module : BlockModules(plan_.config, layer)) SLIM_TRY(WriteModule(module));
-      groups_.clear();
+      in_block_ = false;
     }
     listener_.Progress("blocks", plan_.config.num_layers, plan_.config.num_layers);
     const LinearPlan* head = plan_.Find(kLmHeadName);
-    if (pass && head != nullptr && head->scheme == Scheme::kW8A8) {
-      SLIM_ASSIGN(ChannelRange range, pass->HeadInput());
-      ranges_.emplace(kLmHeadName, std::move(range));
+    if (calibrated_ && head != nullptr && head->scheme != Scheme::kFloat &&
+        NeedsRange({head->scheme, head->activation, head->weight})) {
+      SLIM_ASSIGN(head_range_, calibrated_->HeadRange(*head));
     }
+    calibrated_.reset();
     return {};
   }
 
@@ -123,114 +116,89 @@ class Pipeline {
     return {};
   }
 
-  // Chooses the scales of every smoothed group of the block from the ranges just recorded.
-  Status SmoothBlock(uint64_t layer) {
-    for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
-      if (input.norm.empty() || !plan_.IsSmoothed(input.norm)) continue;
-      const auto range = ranges_.find(input.linears.front());
-      if (range == ranges_.end())
-        return InternalError(fmt::format("no ranges for {}", input.linears.front()));
-      SLIM_ASSIGN(const Tensor weight, source_.Read(fmt::format("{}.weight", input.norm)));
-      std::vector<float> norm(weight.elements());
-      ToFloat(weight.dtype, weight.data.data(), norm.data(), norm.size());
-      std::vector<float> absmax(norm.size());
-      for (const std::string& linear : input.linears) SLIM_TRY(UpdateAbsMax(linear, absmax));
-      const DType compute =
-          options_.recipe.compute == ComputeMode::kModel ? weight.dtype : DType::kF32;
-      const std::vector<float> scales = IterSmoothScales(
-          range->second.AbsMax(), absmax,
-          plan_.smooth->alpha.value_or(DefaultAlpha(plan_.smooth->method)), compute);
-      FoldedNorm folded = FoldNorm(norm, scales, weight.dtype, options_.recipe.compute);
-      // Smoothing scales channels by positive factors, so the smoothed range follows from the
-      // recorded one.
-      for (size_t i = 0; i < norm.size(); ++i) {
-        range->second.min[i] *= folded.activation_scale[i];
-        range->second.max[i] *= folded.activation_scale[i];
-      }
-      for (const std::string& linear : input.linears) {
-        ranges_[linear] = range->second;
-        groups_.emplace(linear, folded.column_scale);
-      }
-      groups_.emplace(input.norm, std::move(folded.weight));
-    }
-    return {};
-  }
-
-  Status UpdateAbsMax(const std::string& linear, std::vector<float>& absmax) {
-    SLIM_ASSIGN(const Tensor weight, source_.Read(fmt::format("{}.weight", linear)));
-    const uint64_t k = weight.shape[1];
-    const uint64_t row_bytes = k * (DTypeBits(weight.dtype) / 8);
-    std::vector<float> row(k);
-    for (uint64_t i = 0; i < weight.shape[0]; ++i) {
-      ToFloat(weight.dtype, weight.data.data() + i * row_bytes, row.data(), k);
-      UpdateColumnAbsMax(row.data(), 1, k, absmax.data());
-    }
-    return {};
-  }
-
   Status WriteModule(const Module& module) {
     SLIM_TRY(CheckInterrupt());
-    if (module.IsLinear()) return WriteLinear(*plan_.Find(module.name));
+    if (module.IsLinear()) {
+      SLIM_TRY(WriteLinear(*plan_.Find(module.name)));
+      return WriteCache(module.name);
+    }
     const std::string name = module.TensorName();
-    const auto folded = groups_.find(module.name);
-    if (folded == groups_.end()) return CopyTensor(name, name);
-    const TensorEntry& entry = *source_.Find(name);
-    Tensor weight(entry.dtype, entry.shape);
-    FromFloat(weight.dtype, folded->second.data(), weight.data.data(), folded->second.size());
-    return writer_->Write(name, weight.data.bytes());
+    if (!in_block_ || !calibrated_->block().Changed(module.name)) return CopyTensor(name, name);
+    const Norm& norm = calibrated_->block().NormOf(module.name);
+    SLIM_TRY(WriteFloats(name, norm.weight));
+    if (norm.bias.empty()) return {};
+    return WriteFloats(module.name + ".bias", norm.bias);
+  }
+
+  // In the dtype that the plan has for it.
+  Status WriteFloats(const std::string& name, const std::vector<float>& values) {
+    const TensorSpec* spec = plan_.FindTensor(name);
+    if (spec == nullptr) return InternalError(fmt::format("{} is not planned", name));
+    Tensor tensor(spec->dtype, spec->shape);
+    FromFloat(tensor.dtype, values.data(), tensor.data.data(), values.size());
+    return writer_->Write(name, tensor.data.bytes());
+  }
+
+  Status WriteCache(const std::string& linear) {
+    const CacheScales* scales = in_block_ ? calibrated_->CacheOf(linear) : nullptr;
+    if (scales == nullptr) return {};
+    SLIM_TRY(WriteFloats(linear + ".kv_cache_scale", scales->scale));
+    return WriteFloats(linear + ".kv_cache_offset", scales->offset);
   }
 
   Status WriteLinear(const LinearPlan& linear) {
     const std::string weight_name = fmt::format("{}.weight", linear.name);
     const std::string bias_name = fmt::format("{}.bias", linear.name);
-    const std::string source_name = source_.Find(weight_name) != nullptr
-                                        ? weight_name
-                                        : fmt::format("{}.weight", EmbeddingName(plan_.config));
-    const auto columns = groups_.find(linear.name);
-    if (linear.scheme == Scheme::kFloat) {
+    const bool changed = in_block_ && calibrated_->block().Changed(linear.name);
+    if (linear.scheme == Scheme::kFloat) return WriteFloatLinear(linear, changed);
+    CalibratedLinear* calibrated = in_block_ ? calibrated_->Find(linear.name) : nullptr;
+    if (calibrated != nullptr && calibrated->record) return WriteRecord(*calibrated->record);
+    CalibratedLinear head;
+    if (linear.name == kLmHeadName && head_range_) {
+      head.range = head_range_;
+      calibrated = &head;
+    }
+    LinearRecord read;
+    if (!in_block_) {
+      SLIM_ASSIGN(read[Role::kWeight], source_.Read(SourceOf(weight_name)));
+      if (linear.has_bias) {
+        SLIM_ASSIGN(read[Role::kBias], source_.Read(bias_name));
+      }
+    }
+    const LinearRecord& weights = in_block_ ? calibrated_->block().Linear(linear.name) : read;
+    SLIM_ASSIGN(const LinearRecord record, QuantizeCalibrated(linear, weights, calibrated, options_,
+                                                              plan_.model_dtype, pool_));
+    return WriteRecord(record);
+  }
+
+  // lm_head may be the embedding.
+  std::string SourceOf(const std::string& weight) const {
+    return source_.Find(weight) != nullptr ? weight : EmbeddingName(plan_.config) + ".weight";
+  }
+
+  Status WriteFloatLinear(const LinearPlan& linear, bool changed) {
+    const std::string weight_name = fmt::format("{}.weight", linear.name);
+    const std::string bias_name = fmt::format("{}.bias", linear.name);
+    if (!changed) {
       if (linear.has_bias) SLIM_TRY(CopyTensor(bias_name, bias_name));
-      if (columns == groups_.end()) return CopyTensor(source_name, weight_name);
+      return CopyTensor(SourceOf(weight_name), weight_name);
     }
-    SLIM_ASSIGN(const Tensor weight, source_.Read(source_name));
-    if (linear.scheme == Scheme::kFloat) {
-      SLIM_ASSIGN(const Tensor scaled,
-                  ScaleColumns(weight_name, weight.view(), columns->second, pool_));
-      return writer_->Write(weight_name, scaled.data.bytes());
-    }
-    WeightInput input;
-    input.weight = weight.view();
-    if (columns != groups_.end()) input.column_scale = columns->second;
-    Tensor bias;
-    if (linear.has_bias) {
-      SLIM_ASSIGN(bias, source_.Read(bias_name));
-      input.bias = bias.view();
-    }
-    if (linear.scheme == Scheme::kW8A8) {
-      SLIM_ASSIGN(input.activation, ActivationRange(linear.name, weight.dtype));
-    }
-    SLIM_ASSIGN(const LinearRecord record,
-                QuantizeLinear(linear, input, options_, plan_.model_dtype, pool_));
+    const LinearRecord& record = calibrated_->block().Linear(linear.name);
+    if (linear.has_bias) SLIM_TRY(WriteFloats(bias_name, PartAsFloats(record, Role::kBias)));
+    SLIM_ASSIGN(const Tensor weight,
+                CastFloat(weight_name, record[Role::kWeight].view(),
+                          calibrated_->block().StoredDType(weight_name), pool_));
+    return writer_->Write(weight_name, weight.data.bytes());
+  }
+
+  Status WriteRecord(const LinearRecord& record) {
     for (size_t i = 0; i < kRoleCount; ++i) {
       if (record.parts[i].empty()) continue;
       const std::string_view suffix = RoleSuffix(static_cast<Role>(i));
       SLIM_TRY(
-          writer_->Write(fmt::format("{}.{}", linear.name, suffix), record.parts[i].data.bytes()));
+          writer_->Write(fmt::format("{}.{}", record.name, suffix), record.parts[i].data.bytes()));
     }
     return {};
-  }
-
-  Result<QuantizationRange> ActivationRange(const std::string& linear, DType weight_dtype) {
-    const auto range = ranges_.find(linear);
-    if (range == ranges_.end()) return InternalError(fmt::format("no ranges for {}", linear));
-    const ChannelRange& channels = range->second;
-    const float min = *std::min_element(channels.min.begin(), channels.min.end());
-    const float max = *std::max_element(channels.max.begin(), channels.max.end());
-    const DType compute =
-        options_.recipe.compute == ComputeMode::kModel ? weight_dtype : DType::kF32;
-    const DType stored =
-        options_.recipe.layout == Dialect::kAscendV1 ? DType::kF32 : plan_.model_dtype;
-    const float headroom = options_.recipe.compute == ComputeMode::kModel ? 1.0F : kRangeHeadroom;
-    return AsymmetricInt8Range(min * headroom, max * headroom, compute, stored);
   }
 
   // A float tensor that only travels; NaN or infinity in it is refused as in a quantized one.
@@ -288,8 +256,10 @@ class Pipeline {
     for (const LinearPlan& linear : plan_.linears) {
       if (!linear.reason.empty()) receipt.notes.push_back({linear.name, "float: " + linear.reason});
     }
-    for (const std::string& norm : plan_.smoothed_norms)
-      receipt.notes.push_back({norm, "smoothed"});
+    for (const std::vector<PlannedPair>& pairs : plan_.smoothing) {
+      for (const PlannedPair& pair : pairs)
+        receipt.notes.push_back({pair.pairing.source, "smoothed"});
+    }
     return WriteReceiptFile(writer, std::move(receipt), pool_);
   }
 
@@ -319,9 +289,9 @@ class Pipeline {
   CheckpointWriter* writer_ = nullptr;
   std::future<Result<std::vector<FileDigest>>> input_digests_;
   CalibrationTokens tokens_;
-  ChannelRanges ranges_;  // of the current block, smoothed where its norm is
-  // Of the current block: column scales by linear, folded weights by norm.
-  std::map<std::string, std::vector<float>, std::less<>> groups_;
+  std::optional<BlockQuantizer> calibrated_;
+  bool in_block_ = false;  // calibrated_ holds the block that is being written
+  std::optional<QuantizationRange> head_range_;
 };
 
 }  // namespace

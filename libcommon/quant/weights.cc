@@ -105,22 +105,24 @@ Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput&
   return record;
 }
 
-Result<Tensor> ScaleColumns(const std::string& name, const TensorView& weight,
-                            std::span<const float> column_scale, ThreadPool& pool) {
-  Tensor scaled(weight.dtype, weight.shape);
+Result<Tensor> CastFloat(const std::string& name, const TensorView& weight, DType dtype,
+                         ThreadPool& pool) {
+  Tensor cast(dtype, weight.shape);
   const uint64_t k = weight.shape[1];
-  const uint64_t row_bytes = k * (DTypeBits(weight.dtype) / 8);
+  const uint64_t from_bytes = k * (DTypeBits(weight.dtype) / 8);
+  const uint64_t to_bytes = k * (DTypeBits(dtype) / 8);
   std::atomic<bool> finite = true;
   pool.ParallelFor(weight.shape[0], kRowsPerTask, [&](uint64_t begin, uint64_t end) {
     std::vector<float> row(k);
     for (uint64_t i = begin; i < end; ++i) {
-      LoadRow(weight, i, column_scale, weight.dtype, row);
+      ToFloat(weight.dtype, weight.bytes.data() + i * from_bytes, row.data(), k);
+      RoundToDType(dtype, row.data(), k);
       if (!AllFinite(row.data(), k)) finite = false;
-      FromFloat(weight.dtype, row.data(), scaled.data.data() + i * row_bytes, k);
+      FromFloat(dtype, row.data(), cast.data.data() + i * to_bytes, k);
     }
   });
   if (!finite) return NotFiniteError(name);
-  return scaled;
+  return cast;
 }
 
 }  // namespace slim

@@ -29,9 +29,9 @@ Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput&
                                     const QuantOptions& options, DType model_dtype,
                                     ThreadPool& pool);
 
-// A float linear behind a smoothed norm: its weight with the column scales, rounded to its dtype
-// again.
-Result<Tensor> ScaleColumns(const std::string& name, const TensorView& weight,
-                            std::span<const float> column_scale, ThreadPool& pool);
+// A float weight [n, k] in another dtype, rounded once. NaN or infinity in it, or made by the
+// rounding, is QU-not-finite under `name`.
+Result<Tensor> CastFloat(const std::string& name, const TensorView& weight, DType dtype,
+                         ThreadPool& pool);
 
 }  // namespace slim

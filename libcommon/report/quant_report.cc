@@ -57,6 +57,20 @@ std::vector<std::pair<std::string, Group>> GroupLinears(const QuantPlan& plan) {
   return groups;
 }
 
+// "iter_smooth (alpha 0.9)", "none".
+std::string SmoothText(const Recipe& recipe) {
+  std::vector<std::string> steps;
+  for (const SmoothStep* step : StepsOf<SmoothStep>(recipe.process)) {
+    const bool fixed =
+        step->method == SmoothMethod::kIter || step->method == SmoothMethod::kSmoothQuant;
+    std::string text(SmoothMethodName(step->method));
+    if (step->alpha || fixed)
+      text += fmt::format(" (alpha {})", step->alpha.value_or(DefaultAlpha(step->method)));
+    steps.push_back(std::move(text));
+  }
+  return steps.empty() ? "none" : fmt::format("{}", fmt::join(steps, ", "));
+}
+
 Json Header(std::string_view kind) {
   Json json = Json::Object();
   json.Set("tool", "slim-quant").Set("version", kVersion).Set("kind", kind);
@@ -67,14 +81,10 @@ Json Header(std::string_view kind) {
 
 std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options) {
   const Recipe& recipe = options.recipe;
-  std::string out = fmt::format(
-      "type {}, layout {}, compute {}, smooth {}{}, {}\n", SchemeName(plan.type),
-      TraitsOf(recipe.layout).name, ComputeModeName(recipe.compute),
-      plan.smooth ? SmoothMethodName(plan.smooth->method) : "none",
-      plan.smooth ? fmt::format(" (alpha {})",
-                                plan.smooth->alpha.value_or(DefaultAlpha(plan.smooth->method)))
-                  : "",
-      plan.needs_calibration ? "calibrated" : "data-free");
+  std::string out =
+      fmt::format("type {}, layout {}, compute {}, smooth {}, {}\n", SchemeName(plan.type),
+                  TraitsOf(recipe.layout).name, ComputeModeName(recipe.compute), SmoothText(recipe),
+                  plan.needs_calibration ? "calibrated" : "data-free");
   std::vector<std::array<std::string, 5>> rows = {
       {"linear", "type", "[n, k]", "size", "why float"}};
   for (const auto& [pattern, group] : GroupLinears(plan)) {
@@ -94,7 +104,12 @@ std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options) {
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
-  out += fmt::format("smoothed norms: {}\n", plan.smoothed_norms.size());
+  out += fmt::format("smoothed norms: {}\n", plan.SmoothedSources(SmoothPair::kNormLinear).size());
+  for (const SmoothPair kind : {SmoothPair::kUpDown, SmoothPair::kOv, SmoothPair::kLinearLinear}) {
+    const size_t count = plan.SmoothedSources(kind).size();
+    if (count > 0) out += fmt::format("smoothed {} pairs: {}\n", SmoothPairName(kind), count);
+  }
+  if (!plan.cached.empty()) out += fmt::format("int8 caches: {}\n", plan.cached.size());
   for (const std::string& name : plan.unknown_tensors) {
     out += fmt::format("not part of the architecture, carried as it is: {}\n", Escape(name));
   }
@@ -118,7 +133,7 @@ Json QuantPlanJson(const QuantPlan& plan, const QuantOptions& options) {
   }
   json.Set("linears", std::move(linears));
   Json norms = Json::Array();
-  for (const std::string& norm : plan.smoothed_norms) norms.Push(norm);
+  for (const std::string& norm : plan.SmoothedSources(SmoothPair::kNormLinear)) norms.Push(norm);
   json.Set("smoothed_norms", std::move(norms));
   Json unknown = Json::Array();
   for (const std::string& name : plan.unknown_tensors) unknown.Push(name);

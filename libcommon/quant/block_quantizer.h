@@ -1,0 +1,102 @@
+// One decoder block through the stages of a recipe: forward passes of the calibration samples,
+// smoothing, static ranges, cache scales. Gives the weights as they are to be quantized, or with
+// --propagate quantized the quantized records, since there the next stage computes with them.
+// Writes nothing.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/listener.h"
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "quant/calibration.h"
+#include "quant/input_stats.h"
+#include "quant/observer.h"
+#include "quant/plan.h"
+#include "quant/stages.h"
+#include "quant/weights.h"
+#include "quant/working_block.h"
+
+namespace slim {
+
+// Of the keys or the values of one attention module, by channel.
+struct CacheScales {
+  std::vector<float> scale;
+  std::vector<float> offset;
+};
+
+// What calibration found out about one linear.
+struct CalibratedLinear {
+  const LinearPlan* plan = nullptr;
+  std::optional<ActivationObserver> observer;
+  std::optional<QuantizationRange> range;
+  std::vector<float> moments;          // [k, k] of Σ x xᵀ · 2 / n; gptq
+  std::vector<float> importance;       // [k] of Σ x²; awq, hqq
+  uint64_t tokens = 0;                 // behind moments
+  std::optional<LinearRecord> record;  // --propagate quantized
+  bool fake = false;                   // the block computes with what its codes stand for
+};
+
+class BlockQuantizer {
+ public:
+  // All must outlive it. `pass` stands before block 0.
+  BlockQuantizer(const Checkpoint& source, const QuantPlan& plan, const QuantOptions& options,
+                 CalibrationPass& pass, uint64_t all_tokens, ThreadPool& pool, Listener& listener);
+
+  // Runs block `layer`, the next one; what it held of the one before is gone.
+  Status Run(uint64_t layer);
+
+  WorkingBlock& block() { return *block_; }
+  // Null for a linear that stays float.
+  CalibratedLinear* Find(std::string_view linear);
+  // Of `<attention>.k_proj` or `.v_proj`; null without a quantized cache.
+  const CacheScales* CacheOf(std::string_view linear) const;
+  // The static range of lm_head's input, after the last block.
+  Result<QuantizationRange> HeadRange(const LinearPlan& head);
+
+ private:
+  bool StageNeedsForward(const Stage& stage, bool first) const;
+  Status Forward(const Stage& stage, bool advance);
+  void PrepareForward(const Stage& stage);
+  void Observe(std::string_view name, const float* x, uint64_t t, uint64_t k);
+  void AddMoments(CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
+  Status FinishStage(const Stage& stage);
+  Status Smooth(const SmoothStep& step, size_t index);
+  Status QuantizeCache(const KvCacheStep& step);
+  Status SmoothCache(const KvSmoothStep& step);
+  Status FinishLinear(CalibratedLinear& linear);
+  Status InstallFakeWeight(CalibratedLinear& linear);
+  Result<QuantizationRange> RangeOf(CalibratedLinear& linear);
+  Result<ValueRange> ObservedRange(CalibratedLinear& linear);
+  QuantizationRange ToQuantizationRange(const LinearPlan& linear, const ValueRange& range) const;
+  std::vector<CalibratedLinear*> LinearsOf(const Stage& stage);
+  DType ComputeOf(std::string_view linear) const;
+
+  const Checkpoint& source_;
+  const QuantPlan& plan_;
+  const QuantOptions& options_;
+  CalibrationPass& pass_;
+  const uint64_t all_tokens_;
+  ThreadPool& pool_;
+  Listener& listener_;
+  const std::vector<Stage> stages_;
+  uint64_t layer_ = 0;
+  std::optional<WorkingBlock> block_;
+  std::optional<BlockStats> stats_;
+  std::map<std::string, CalibratedLinear, std::less<>> linears_;
+  std::map<std::string, CacheScales, std::less<>> caches_;
+  std::map<std::string, Tensor, std::less<>> float_weights_;  // of linears that compute with codes
+  std::vector<float> replaced_input_;
+};
+
+// An output of WorkingBlock as QuantizeLinear takes it.
+Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearRecord& weights,
+                                        const CalibratedLinear* calibrated,
+                                        const QuantOptions& options, DType model_dtype,
+                                        ThreadPool& pool);
+
+}  // namespace slim

@@ -1,0 +1,55 @@
+#include "quant/stages.h"
+
+#include <algorithm>
+
+#include "base/glob.h"
+
+namespace slim {
+namespace {
+
+Result<bool> MatchesAny(const std::vector<std::string>& patterns, std::string_view name) {
+  SLIM_ASSIGN(GlobSet set, GlobSet::Compile(patterns));
+  return set.Matches(name);
+}
+
+}  // namespace
+
+std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate) {
+  std::vector<Stage> stages;
+  size_t index = 0;
+  bool joinable = false;  // the last stage takes further steps
+  for (const RecipeUnit& unit : process) {
+    bool first = true;
+    for (const RecipeStep& step : unit.steps) {
+      const StageStep item{index++, &step};
+      if (std::holds_alternative<RotationStep>(step)) continue;
+      const bool alone =
+          std::holds_alternative<SmoothStep>(step) || std::holds_alternative<KvSmoothStep>(step);
+      const bool join = propagate == Propagation::kQuantized ? !first : joinable && !alone;
+      if (!join || stages.empty()) stages.emplace_back();
+      stages.back().steps.push_back(item);
+      joinable = !alone;
+      first = false;
+    }
+  }
+  return stages;
+}
+
+bool NeedsRange(const LinearSettings& settings) {
+  return settings.activation.dtype == CodeType::kInt8 &&
+         (settings.activation.granularity == Granularity::kPerTensor ||
+          settings.activation.granularity == Granularity::kPdMix);
+}
+
+bool NeedsMoments(const LinearSettings& settings) {
+  return settings.weight.method == WeightMethod::kGptq ||
+         settings.weight.method == WeightMethod::kAwq;
+}
+
+Result<bool> Selects(const NameFilter& filter, std::string_view name) {
+  SLIM_ASSIGN(const bool included, MatchesAny(filter.include, name));
+  SLIM_ASSIGN(const bool excluded, MatchesAny(filter.exclude, name));
+  return included && !excluded;
+}
+
+}  // namespace slim

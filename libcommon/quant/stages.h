@@ -1,0 +1,38 @@
+// A recipe as the stages of one decoder block: which steps share one pass of the calibration
+// samples through the block, and which of them need one.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "quant/recipe.h"
+
+namespace slim {
+
+struct StageStep {
+  size_t index = 0;  // among all steps of the process, units in order
+  const RecipeStep* step = nullptr;
+};
+
+struct Stage {
+  std::vector<StageStep> steps;
+};
+
+// kQuantized: one stage a unit, as msModelSlim runs them. kFloat: smoothing steps alone, because
+// later steps must see what they changed; other neighbours together. `process` must outlive the
+// stages. Rotation is no stage: it happens before the first.
+std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate);
+
+// Settings that need something of the calibration text: static ranges, second moments.
+bool NeedsRange(const LinearSettings& settings);
+bool NeedsMoments(const LinearSettings& settings);  // gptq, awq: the inputs' second moments
+inline bool NeedsCalibration(const LinearSettings& settings) {
+  return NeedsRange(settings) || NeedsMoments(settings);
+}
+
+// `name` is in `include` and not in `exclude`. Errors: a glob that expands too far.
+Result<bool> Selects(const NameFilter& filter, std::string_view name);
+
+}  // namespace slim
