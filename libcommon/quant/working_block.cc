@@ -34,20 +34,32 @@ Result<WorkingBlock> WorkingBlock::Load(const Checkpoint& checkpoint, const Mode
                                         uint64_t layer, ComputeMode compute, ThreadPool& pool) {
   SLIM_ASSIGN(DecoderBlock block,
               DecoderBlock::Load(checkpoint, config, layer, Backend::kReference));
-  return WorkingBlock(checkpoint, compute, pool, std::move(block));
+  return WorkingBlock(checkpoint, compute, pool, std::make_unique<DecoderBlock>(std::move(block)));
 }
 
-const LinearRecord& WorkingBlock::Linear(std::string_view name) {
-  const LinearLayer* linear = block_.FindLinear(name);
-  assert(linear != nullptr);
-  return linear->record();
+WorkingBlock::WorkingBlock(const Checkpoint& checkpoint, ComputeMode compute, ThreadPool& pool,
+                           std::unique_ptr<DecoderBlock> block)
+    : checkpoint_(&checkpoint), compute_(compute), pool_(&pool), block_(std::move(block)) {
+  const BlockParts parts = block_->Parts();
+  for (LinearLayer* linear : parts.linears) linears_.emplace(linear->name(), linear);
+  for (Norm* norm : parts.norms) norms_.emplace(norm->name, norm);
 }
 
-const Norm& WorkingBlock::NormOf(std::string_view name) {
-  const Norm* norm = block_.FindNorm(name);
-  assert(norm != nullptr);
-  return *norm;
+LinearLayer& WorkingBlock::LayerOf(std::string_view linear) {
+  const auto place = linears_.find(linear);
+  assert(place != linears_.end());
+  return *place->second;
 }
+
+Norm& WorkingBlock::NormAt(std::string_view name) {
+  const auto place = norms_.find(name);
+  assert(place != norms_.end());
+  return *place->second;
+}
+
+const LinearRecord& WorkingBlock::Linear(std::string_view name) { return LayerOf(name).record(); }
+
+const Norm& WorkingBlock::NormOf(std::string_view name) { return NormAt(name); }
 
 DType WorkingBlock::StoredDType(const std::string& tensor) const {
   const TensorEntry* entry = checkpoint_->Find(tensor);
@@ -69,13 +81,11 @@ void WorkingBlock::WidenColumnMax(std::string_view linear, bool with_sign,
 }
 
 void WorkingBlock::Replace(std::string_view linear, Tensor weight, Tensor bias) {
-  LinearLayer* layer = block_.FindLinear(linear);
-  assert(layer != nullptr);
   LinearRecord record;
   record.name = linear;
   record[Role::kWeight] = std::move(weight);
   record[Role::kBias] = std::move(bias);
-  *layer = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
+  LayerOf(linear) = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
   changed_.emplace(linear);
 }
 
@@ -128,10 +138,9 @@ void WorkingBlock::AddShiftToBias(std::string_view linear, std::span<const float
 
 void WorkingBlock::SetNorm(std::string_view name, std::vector<float> weight,
                            std::vector<float> bias) {
-  Norm* norm = block_.FindNorm(name);
-  assert(norm != nullptr);
-  norm->weight = std::move(weight);
-  norm->bias = std::move(bias);
+  Norm& norm = NormAt(name);
+  norm.weight = std::move(weight);
+  norm.bias = std::move(bias);
   changed_.emplace(name);
 }
 

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -25,7 +27,7 @@ class WorkingBlock {
   static Result<WorkingBlock> Load(const Checkpoint& checkpoint, const ModelConfig& config,
                                    uint64_t layer, ComputeMode compute, ThreadPool& pool);
 
-  DecoderBlock& block() { return block_; }
+  DecoderBlock& block() { return *block_; }
   // A float linear of the block: weight [n, k] and bias in their working dtypes.
   const LinearRecord& Linear(std::string_view name);
   const Norm& NormOf(std::string_view name);
@@ -54,8 +56,9 @@ class WorkingBlock {
 
  private:
   WorkingBlock(const Checkpoint& checkpoint, ComputeMode compute, ThreadPool& pool,
-               DecoderBlock block)
-      : checkpoint_(&checkpoint), compute_(compute), pool_(&pool), block_(std::move(block)) {}
+               std::unique_ptr<DecoderBlock> block);
+  LinearLayer& LayerOf(std::string_view linear);
+  Norm& NormAt(std::string_view name);
   // Gives the weight as a tensor of the working dtype that may be written to.
   template <typename ForRow>
   void ChangeRows(std::string_view linear, const ForRow& change);
@@ -64,7 +67,9 @@ class WorkingBlock {
   const Checkpoint* checkpoint_;
   ComputeMode compute_;
   ThreadPool* pool_;
-  DecoderBlock block_;
+  std::unique_ptr<DecoderBlock> block_;  // in one place: the tables below point into it
+  std::map<std::string, LinearLayer*, std::less<>> linears_;
+  std::map<std::string, Norm*, std::less<>> norms_;
   std::set<std::string, std::less<>> changed_;
 };
 
