@@ -26,7 +26,11 @@ Section SectionOf(std::string_view name, bool layers_first) {
 
 // "….input_layernorm.module.bias" belongs to input_layernorm: traditional writers put the copy
 // beside the original.
+// What is kept together in the description. Cache scales, named after k_proj and v_proj, stand
+// where they are planned: msModelSlim gives them after the whole attention.
 std::string_view ModuleOf(std::string_view name) {
+  const size_t cache = name.find(".kv_cache_");
+  if (cache != std::string_view::npos) return name.substr(0, cache + 1);
   std::string_view module = SplitTensorName(name).module;
   constexpr std::string_view kCopy = ".module";
   if (module.ends_with(kCopy)) module.remove_suffix(kCopy.size());

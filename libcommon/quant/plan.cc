@@ -322,7 +322,6 @@ class Planner {
         plan_.write.tensors.push_back(
             {{bias_name, weight.dtype, {linear.n}}, std::string(SchemeLabel(Scheme::kFloat))});
       }
-      AddCache(module.name);
       return;
     }
     const DType added_dtype = linear.bias_added ? weight.dtype : DType::kF32;
@@ -333,27 +332,33 @@ class Planner {
       linear.bytes_after += ByteSize(spec.dtype, spec.shape).value();
       plan_.write.tensors.push_back({std::move(spec), std::string(SchemeLabel(label))});
     }
-    AddCache(module.name);
   }
 
-  // Scales of the cache that the outputs of `linear` go into, one a channel.
-  void AddCache(const std::string& linear) {
-    const bool stored = linear.ends_with(".k_proj") || linear.ends_with(".v_proj");
-    const std::string attention = linear.substr(0, linear.rfind('.'));
-    if (!stored ||
-        std::find(plan_.cached.begin(), plan_.cached.end(), attention) == plan_.cached.end()) {
+  // Scales of the cache of `attention`, one a channel, when `module` is the first after it.
+  void AddCache(const Module& module, std::string& attention) {
+    const size_t part = module.name.find(".self_attn");
+    if (part != std::string::npos) {
+      attention = module.name.substr(0, part) + ".self_attn";
       return;
     }
+    const bool cached =
+        std::find(plan_.cached.begin(), plan_.cached.end(), attention) != plan_.cached.end();
     const uint64_t channels = plan_.config.num_kv_heads * plan_.config.head_dim;
-    for (const char* suffix : {"kv_cache_scale", "kv_cache_offset"}) {
-      plan_.write.tensors.push_back(
-          {{fmt::format("{}.{}", linear, suffix), plan_.model_dtype, {channels}},
-           std::string(SchemeLabel(Scheme::kC8))});
+    for (const char* linear : {"k_proj", "v_proj"}) {
+      for (const char* suffix : {"kv_cache_scale", "kv_cache_offset"}) {
+        if (!cached) continue;
+        plan_.write.tensors.push_back(
+            {{fmt::format("{}.{}.{}", attention, linear, suffix), plan_.model_dtype, {channels}},
+             std::string(SchemeLabel(Scheme::kC8))});
+      }
     }
+    attention.clear();
   }
 
   void PlanTensors() {
+    std::string attention;
     for (const Module& module : modules_) {
+      AddCache(module, attention);
       const std::string name = module.TensorName();
       const TensorEntry* weight = source_.Find(name);
       // A tied head is written as a tensor of its own, as the one-click writer does: loaders differ
