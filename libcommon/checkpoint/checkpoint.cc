@@ -17,7 +17,7 @@ constexpr size_t kShardsWorthThreads = 8;
 
 }  // namespace
 
-Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
+Result<Checkpoint> Checkpoint::OpenAny(const std::string& path, int threads) {
   Checkpoint checkpoint;
   checkpoint.path_ = path;
   switch (KindOf(path)) {
@@ -33,26 +33,47 @@ Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
       SLIM_TRY(checkpoint.OpenDirectory(threads));
       break;
   }
-  const auto name_at = [&](uint32_t i) { return std::string_view(checkpoint.tensors_[i].name); };
-  checkpoint.by_name_.Reserve(checkpoint.tensors_.size());
-  for (uint32_t i = 0; i < checkpoint.tensors_.size(); ++i) {
-    const uint32_t twin = checkpoint.by_name_.Insert(name_at(i), i, name_at);
-    if (twin == i) continue;
-    const auto& shards = checkpoint.shards_;
-    checkpoint.problems_.push_back(
-        InputError("CK-duplicate-tensor",
-                   fmt::format("is in {} and in {}", shards[checkpoint.tensors_[twin].shard].name,
-                               shards[checkpoint.tensors_[i].shard].name))
-            .WithTensor(checkpoint.tensors_[i].name)
-            .WithPath(path));
-  }
+  checkpoint.IndexNames();
   if (checkpoint.index_) checkpoint.CheckIndex();
+  return checkpoint;
+}
+
+void Checkpoint::IndexNames() {
+  const auto name_at = [&](uint32_t i) { return std::string_view(tensors_[i].name); };
+  by_name_ = NameTable();
+  by_name_.Reserve(tensors_.size());
+  for (uint32_t i = 0; i < tensors_.size(); ++i) {
+    const uint32_t twin = by_name_.Insert(name_at(i), i, name_at);
+    if (twin == i) continue;
+    problems_.push_back(
+        InputError("CK-duplicate-tensor",
+                   fmt::format("is in {} and in {}", shards_[tensors_[twin].shard].name,
+                               shards_[tensors_[i].shard].name))
+            .WithTensor(tensors_[i].name)
+            .WithPath(path_));
+  }
+}
+
+Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads));
+  if (checkpoint.guess_.fp8) return UnreadDialect("fp8", path);
   return checkpoint;
 }
 
 Result<Checkpoint> Checkpoint::Open(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, Inspect(path, DefaultThreadCount()));
   if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  return checkpoint;
+}
+
+Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount()));
+  if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  if (!checkpoint.guess_.fp8) return checkpoint;
+  if (auto status = checkpoint.ShowFp8AsFloat(); !status.ok()) {
+    Error error = std::move(status).error();
+    return error.path.empty() ? std::move(error).WithPath(path) : error;
+  }
   return checkpoint;
 }
 
@@ -250,6 +271,7 @@ Status Checkpoint::ReadBytes(const TensorEntry& entry, std::span<std::byte> to) 
 
 Status Checkpoint::ReadPart(const TensorEntry& entry, std::span<std::byte> to,
                             uint64_t offset) const {
+  if (entry.fp8 != 0) return ReadFp8Part(entry, to, offset);
   auto status = shards_[entry.shard].file.ReadExactAt(to, entry.offset + offset);
   if (!status.ok()) return std::move(status).error().WithTensor(entry.name);
   return {};

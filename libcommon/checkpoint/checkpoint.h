@@ -3,6 +3,7 @@
 // a whole model. Inputs are never modified.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,6 +39,9 @@ struct TensorEntry {
   uint32_t shard = 0;
   uint64_t offset = 0;  // absolute in the shard's file
   uint64_t size = 0;    // bytes
+  // Of OpenFloat: 1 + the position of the FP8 weight behind it; offset is that weight's. 0: stored
+  // as it is read.
+  uint32_t fp8 = 0;
 };
 
 // Thread-safe for reading once open.
@@ -45,6 +49,10 @@ class Checkpoint {
  public:
   // Strict: the first structural problem is the error.
   static Result<Checkpoint> Open(const std::string& path);
+  // The same for those who want float weights: an hf checkpoint of FP8 blocks
+  // (checkpoint/fp8_block.h) shows its weights in the dtype that config.json names (BF16 where it
+  // names none), dequantized as they are read, and no scales. Errors besides: FP8-scale.
+  static Result<Checkpoint> OpenFloat(const std::string& path);
   // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(). An
   // error only when the path is no recognisable checkpoint. The result does not depend on
   // `threads`.
@@ -93,6 +101,16 @@ class Checkpoint {
   const std::vector<Error>& problems() const { return problems_; }
 
  private:
+  // An FP8 weight with a scale a block.
+  struct Fp8Weight {
+    std::array<uint64_t, 2> block{};
+    TensorEntry scale;
+  };
+
+  static Result<Checkpoint> OpenAny(const std::string& path, int threads);
+  void IndexNames();
+  Status ShowFp8AsFloat();
+  Status ReadFp8Part(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
   Status OpenDirectory(int threads);
   Status OpenSingleFile();
   void ReadConfig();
@@ -113,6 +131,7 @@ class Checkpoint {
   std::vector<Shard> shards_;
   std::vector<TensorEntry> tensors_;
   NameTable by_name_;  // positions in tensors_
+  std::vector<Fp8Weight> fp8_;
   std::optional<ShardIndex> index_;
   std::optional<QuantDescription> description_;
   std::optional<Json> config_;

@@ -26,7 +26,7 @@ struct OpenCheckpoint {
 };
 
 Result<OpenCheckpoint> OpenModel(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, Checkpoint::Open(path));
+  SLIM_ASSIGN(Checkpoint checkpoint, Checkpoint::OpenFloat(path));
   SLIM_ASSIGN(ModelConfig config, ReadModelConfig(checkpoint));
   return OpenCheckpoint{std::move(checkpoint), std::move(config)};
 }

@@ -26,7 +26,7 @@ Result<int> RunQuant(const Arguments& arguments, Console& console) {
     return 0;
   }
   if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
-  SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(command.model));
+  SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenFloat(command.model));
   SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));
   if (command.dry_run) {
     SLIM_TRY(console.Print(

@@ -43,7 +43,7 @@ Status Session::Load() {
     return SystemError(command_.logits, "would be overwritten", EEXIST)
         .WithHint("give --force, or another name");
   }
-  SLIM_ASSIGN(checkpoint_, Checkpoint::Open(command_.model));
+  SLIM_ASSIGN(checkpoint_, Checkpoint::OpenFloat(command_.model));
   SLIM_ASSIGN(const ModelConfig config, ReadModelConfig(*checkpoint_));
   if (command_.mode != RunCommand::Mode::kBench) {
     SLIM_ASSIGN(text_, TextModel::Load(*checkpoint_, config));

@@ -116,16 +116,21 @@ std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count,
 
 std::string IndexFileName(std::string_view stem) { return fmt::format("{}{}", stem, kIndexSuffix); }
 
+Error UnreadDialect(std::string_view name, const std::string& directory) {
+  return InputError(
+             "CK-unsupported-dialect",
+             fmt::format("is a {} checkpoint, which this version does not read", Quote(name)))
+      .WithPath(directory);
+}
+
 Result<DialectGuess> GuessDialect(const std::string& directory,
                                   const std::vector<DirectoryEntry>& entries, const Json* config) {
   const Listing listing = Classify(entries);
   if (!listing.descriptions.empty()) return GuessAscend(listing);
   const std::string foreign = ForeignDialect(config, entries);
-  if (!foreign.empty()) {
-    return InputError(
-               "CK-unsupported-dialect",
-               fmt::format("is a {} checkpoint, which this version does not read", Quote(foreign)))
-        .WithPath(directory);
+  const bool fp8 = foreign == "fp8";
+  if (!foreign.empty() && !fp8) {
+    return UnreadDialect(foreign, directory);
   }
   if (listing.safetensors.empty() && listing.indexes.empty()) {
     const std::string found =
@@ -139,6 +144,7 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
   }
   DialectGuess guess;
   guess.dialect = Dialect::kHf;
+  guess.fp8 = fp8;
   ChooseIndex(listing, "", guess);
   if (std::find(listing.indexes.begin(), listing.indexes.end(), "model.safetensors.index.json") !=
       listing.indexes.end()) {

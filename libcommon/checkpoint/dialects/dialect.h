@@ -67,6 +67,7 @@ struct DialectGuess {
   std::string index_file;                 // empty when there is none
   std::vector<std::string> weight_files;  // of the directory, by pattern; the index may name fewer
   std::vector<std::string> notes;
+  bool fp8 = false;  // hf whose quantization_config says quant_method fp8
 };
 
 // From the listing alone, plus config.json's quantization_config for formats slim does not read
@@ -74,6 +75,9 @@ struct DialectGuess {
 // found (rule CK-…).
 Result<DialectGuess> GuessDialect(const std::string& directory,
                                   const std::vector<DirectoryEntry>& listing, const Json* config);
+
+// CK-unsupported-dialect.
+Error UnreadDialect(std::string_view name, const std::string& directory);
 
 // The globals of a description in their common form.
 DescriptionGlobals ReadGlobals(const QuantDescription& description);
