@@ -82,6 +82,9 @@ class Schemas(unittest.TestCase):
     def test_verify(self):
         good = GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a16"
         self.check("verify_report", json.loads(self.run_tool("slim-verify", good, "nowhere", "--json", codes=(3,))))
+        arguments = ("--manifest", "write", "--sha256", "--manifest-file", "manifest.json", good, "--json")
+        self.check("verify_report", json.loads(self.run_tool("slim-verify", *arguments)))
+        self.check("manifest", json.loads((self.folder / "manifest.json").read_text()))
 
     def test_diff(self):
         model = GOLDEN / "models" / "mini-qwen2-bfloat16"

@@ -79,7 +79,8 @@ class ManPage(VerifyTest):
     def test_rules(self):
         rules = json.loads(self.run_tool("--list-rules", "--json").stdout)["rules"]
         section = self.page.split(".SH RULES")[1].split(".SH EXIT STATUS")[0]
-        wanted = [(rule["id"], f"{rule['severity'].capitalize()}: {rule['text']}{' (--deep)' if rule['deep'] else ''}.")
+        asked = {(False, False): "", (True, False): " (--deep)", (False, True): " (--manifest)"}
+        wanted = [(rule["id"], f"{rule['severity'].capitalize()}: {rule['text']}{asked[rule['deep'], rule['manifest']]}.")
                   for rule in rules]
         found = re.findall(r"^\.TP\n\.B (\S+)\n(.*)$", section, re.MULTILINE)
         self.assertEqual(found, wanted)

@@ -46,7 +46,7 @@ bool IsKnown(std::string_view name) {
 
 SideFileKind KindOfSideFile(std::string_view name) {
   if (name == "config.json") return SideFileKind::kConfig;
-  if (name == kReceiptFileName) return SideFileKind::kReceipt;
+  if (name == kReceiptFileName || name == kManifestFileName) return SideFileKind::kReceipt;
   if (name.starts_with("quant_model_description") && name.ends_with(".json"))
     return SideFileKind::kWeights;
   const bool weights = std::any_of(kWeightEndings.begin(), kWeightEndings.end(),

@@ -13,7 +13,7 @@ namespace slim {
 
 enum class SideFileKind : uint8_t {
   kConfig,   // config.json: the writing tool makes its own from it
-  kReceipt,  // slim_receipt.json: describes the source, never copied
+  kReceipt,  // slim_receipt.json, slim_manifest.json: describe the source, never copied
   kKnown,    // tokenizer, chat template, generation settings, README, LICENSE, …: copied
   kCode,     // *.py that a loader would run: copied on request
   kWeights,  // weights, indexes and descriptions beside the checkpoint's own: never copied
@@ -21,6 +21,7 @@ enum class SideFileKind : uint8_t {
 };
 
 inline constexpr std::string_view kReceiptFileName = "slim_receipt.json";
+inline constexpr std::string_view kManifestFileName = "slim_manifest.json";
 
 SideFileKind KindOfSideFile(std::string_view name);
 std::string_view SideFileKindName(SideFileKind kind);  // "code", for reports

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <xxhash.h>
+// Debian's library carries the kernels of every x86 vector unit; this header lets it choose.
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <algorithm>
 #include <vector>
@@ -61,19 +65,41 @@ Result<std::string> Xxh3File(const File& file) {
   return hasher.Finish();
 }
 
-Result<std::string> Sha256File(const File& file) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
-                                                                   EVP_MD_CTX_free);
-  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
-    return InternalError("SHA-256 is not available");
-  }
-  SLIM_TRY(ForEachChunk(file, [&](std::span<const std::byte> part) {
-    EVP_DigestUpdate(context.get(), part.data(), part.size());
-  }));
+struct Sha256Hasher::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  bool ok = context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1;
+  State() = default;
+  ~State() { EVP_MD_CTX_free(context); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+};
+
+Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) {}
+Sha256Hasher::~Sha256Hasher() = default;
+Sha256Hasher::Sha256Hasher(Sha256Hasher&&) noexcept = default;
+Sha256Hasher& Sha256Hasher::operator=(Sha256Hasher&&) noexcept = default;
+
+Status Sha256Hasher::Update(std::span<const std::byte> bytes) {
+  state_->ok = state_->ok && EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1;
+  return state_->ok ? Status() : InternalError("SHA-256 is not available");
+}
+
+Result<std::string> Sha256Hasher::Finish() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &length);
+  if (!state_->ok || EVP_DigestFinal_ex(state_->context, digest, &length) != 1)
+    return InternalError("SHA-256 is not available");
   return fmt::format("{:02x}", fmt::join(digest, digest + length, ""));
+}
+
+Result<std::string> Sha256File(const File& file) {
+  Sha256Hasher hasher;
+  Status status;
+  SLIM_TRY(ForEachChunk(file, [&](std::span<const std::byte> part) {
+    if (status.ok()) status = hasher.Update(part);
+  }));
+  SLIM_TRY(std::move(status));
+  return hasher.Finish();
 }
 
 }  // namespace slim

@@ -26,6 +26,20 @@ class Xxh3Hasher {
   std::unique_ptr<State> state_;
 };
 
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  ~Sha256Hasher();
+  Sha256Hasher(Sha256Hasher&&) noexcept;
+  Sha256Hasher& operator=(Sha256Hasher&&) noexcept;
+  Status Update(std::span<const std::byte> bytes);
+  Result<std::string> Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 std::string Xxh3(std::span<const std::byte> bytes);
 Result<std::string> Xxh3File(const File& file);
 Result<std::string> Sha256File(const File& file);

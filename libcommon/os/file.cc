@@ -107,6 +107,10 @@ Status File::CheckUnchanged() const {
   return {};
 }
 
+std::string File::Identity() const {
+  return fmt::format("{}-{}-{}-{}", device_, inode_, size_, mtime_ns_);
+}
+
 bool File::SameFile(const File& other) const {
   return inode_ == other.inode_ && device_ == other.device_;
 }

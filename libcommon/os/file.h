@@ -34,6 +34,8 @@ class File {
   Status ReadExactAt(std::span<std::byte> to, uint64_t offset) const;
   // An error when size, mtime or inode differ from those at Open.
   Status CheckUnchanged() const;
+  // Text that changes whenever the file is replaced or written to: device, inode, size, mtime.
+  std::string Identity() const;
   // True when both are the same file on disk.
   bool SameFile(const File& other) const;
 

@@ -30,7 +30,9 @@ Json ReportJson(const VerifyReport& report) {
   Json json = Json::Object();
   json.Set("path", report.path);
   json.Set("ok", report.ok());
-  json.Set("dialect", report.DialectName());
+  const bool manifest = !report.manifest.empty();
+  json.Set("dialect", manifest ? Json() : Json(report.DialectName()));
+  json.Set("manifest", manifest ? Json(report.manifest) : Json());
   json.Set("quant_type", report.quant_type.empty() ? Json() : Json(report.quant_type));
   json.Set("deep", report.deep);
   json.Set("strict", report.strict);
@@ -70,6 +72,22 @@ Json VerifyJson(const std::vector<VerifyOutcome>& outcomes) {
   return document;
 }
 
+Json ManifestsJson(const std::vector<ManifestSummary>& written) {
+  Json list = Json::Array();
+  for (const ManifestSummary& summary : written) {
+    Json json = Json::Object();
+    json.Set("path", summary.path);
+    json.Set("manifest", summary.manifest);
+    json.Set("files", summary.files);
+    json.Set("tensors", summary.tensors);
+    json.Set("bytes", summary.bytes);
+    list.Push(std::move(json));
+  }
+  Json document = Document();
+  document.Set("manifests", std::move(list));
+  return document;
+}
+
 Json RulesJson(const std::vector<const Rule*>& rules) {
   Json list = Json::Array();
   for (const Rule* rule : rules) {
@@ -77,6 +95,7 @@ Json RulesJson(const std::vector<const Rule*>& rules) {
     json.Set("id", rule->id);
     json.Set("severity", SeverityName(rule->severity));
     json.Set("deep", rule->depth == RuleDepth::kDeep);
+    json.Set("manifest", rule->depth == RuleDepth::kManifest);
     Json dialects = Json::Array();
     for (const std::string& name : DialectsOf(*rule)) dialects.Push(name);
     json.Set("dialects", std::move(dialects));

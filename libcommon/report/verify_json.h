@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "json/json.h"
+#include "verify/manifest_check.h"
 #include "verify/tensor_list.h"
 #include "verify/verify.h"
 
@@ -12,6 +13,8 @@ namespace slim {
 
 // {"tool", "version", "reports": […]}
 Json VerifyJson(const std::vector<VerifyOutcome>& outcomes);
+// {"tool", "version", "manifests": […]}
+Json ManifestsJson(const std::vector<ManifestSummary>& written);
 // {"tool", "version", "rules": […]}
 Json RulesJson(const std::vector<const Rule*>& rules);
 // {"tool", "version", "path", "tensors": […]}

@@ -59,9 +59,12 @@ std::string Verdict(const VerifyReport& report, const VerifyTextStyle& style) {
   if (errors > 0) parts.push_back(Counted(errors, "error"));
   if (warnings > 0) parts.push_back(Counted(warnings, "warning"));
   if (notes > 0 && style.verbose) parts.push_back(Counted(notes, "note"));
-  std::vector<std::string> facts = {std::string(report.DialectName())};
+  std::vector<std::string> facts = {
+      std::string(report.manifest.empty() ? report.DialectName() : "manifest")};
   if (!report.quant_type.empty()) facts.push_back(Escape(report.quant_type));
-  facts.push_back(Counted(report.tensors, "tensor"));
+  // A sha256sum list knows no tensors.
+  if (report.tensors > 0 || report.manifest.empty())
+    facts.push_back(Counted(report.tensors, "tensor"));
   facts.push_back(HumanSize(report.bytes));
   return fmt::format("{}: {} ({})\n", Escape(report.path), Join(parts, ", "), Join(facts, ", "));
 }
@@ -89,19 +92,31 @@ std::string VerifyText(const std::vector<VerifyOutcome>& outcomes, const VerifyT
   return text;
 }
 
+std::string ManifestsText(const std::vector<ManifestSummary>& written) {
+  std::string text;
+  for (const ManifestSummary& summary : written) {
+    text +=
+        fmt::format("{}: {}, {}, {}\n", Escape(summary.manifest), Counted(summary.files, "file"),
+                    Counted(summary.tensors, "tensor"), HumanSize(summary.bytes));
+  }
+  return text;
+}
+
 std::string RuleListText() {
   std::string text;
   for (const Rule& rule : AllRules()) {
+    const std::string_view flag = RuleDepthFlag(rule.depth);
     text += fmt::format("{:<32} {:<8} {}{}\n", rule.id, SeverityName(rule.severity), rule.text,
-                        rule.depth == RuleDepth::kDeep ? " (--deep)" : "");
+                        flag.empty() ? "" : fmt::format(" ({})", flag));
   }
   return text;
 }
 
 std::string RuleText(const Rule& rule) {
+  const std::string_view flag = RuleDepthFlag(rule.depth);
   return fmt::format("{} ({}{}; {})\n  {}\n  why: {}\n  fix: {}\n", rule.id,
                      SeverityName(rule.severity),
-                     rule.depth == RuleDepth::kDeep ? ", with --deep" : "",
+                     flag.empty() ? "" : fmt::format(", with {}", flag),
                      Join(DialectsOf(rule), ", "), rule.text, rule.why, rule.fix);
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "verify/manifest_check.h"
 #include "verify/tensor_list.h"
 #include "verify/verify.h"
 
@@ -25,6 +26,9 @@ std::string VerifyText(const VerifyReport& report, const VerifyTextStyle& style)
 
 // Of every path that has a report.
 std::string VerifyText(const std::vector<VerifyOutcome>& outcomes, const VerifyTextStyle& style);
+
+// One line a manifest: "PATH/slim_manifest.json: 12 files, 123 tensors, 4.1 MiB".
+std::string ManifestsText(const std::vector<ManifestSummary>& written);
 
 // One line a rule: id, severity, what is required; rules of --deep are marked.
 std::string RuleListText();

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/text.h"
 #include "model/model_config.h"
@@ -83,26 +82,8 @@ void VerifyContext::Report(const Error& problem) {
 }
 
 std::vector<Finding> VerifyContext::TakeFindings() {
-  std::vector<size_t> rank(findings_.size());
-  for (size_t i = 0; i < findings_.size(); ++i) {
-    const Rule* rule = FindRule(findings_[i].rule);
-    rank[i] = rule == nullptr ? SIZE_MAX : static_cast<size_t>(rule - AllRules().data());
-  }
-  std::vector<size_t> order(findings_.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    const Finding& left = findings_[a];
-    const Finding& right = findings_[b];
-    if (rank[a] != rank[b]) return rank[a] < rank[b];
-    if (left.tensor != right.tensor) return NaturalLess(left.tensor, right.tensor);
-    if (left.path != right.path) return NaturalLess(left.path, right.path);
-    return left.message < right.message;
-  });
-  std::vector<Finding> sorted;
-  sorted.reserve(order.size());
-  for (const size_t index : order) sorted.push_back(std::move(findings_[index]));
-  findings_.clear();
-  return sorted;
+  SortFindings(findings_);
+  return std::move(findings_);
 }
 
 }  // namespace slim

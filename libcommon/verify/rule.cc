@@ -21,6 +21,18 @@ std::string_view SeverityName(Severity severity) {
   return "";
 }
 
+std::string_view RuleDepthFlag(RuleDepth depth) {
+  switch (depth) {
+    case RuleDepth::kHeaders:
+      return "";
+    case RuleDepth::kDeep:
+      return "--deep";
+    case RuleDepth::kManifest:
+      return "--manifest";
+  }
+  return "";
+}
+
 std::span<const Rule> AllRules() { return rule_table::kRules; }
 
 const Rule* FindRule(std::string_view id) {

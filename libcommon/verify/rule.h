@@ -16,8 +16,10 @@ namespace slim {
 enum class Severity : uint8_t { kError, kWarning, kNote };
 std::string_view SeverityName(Severity severity);  // "error"
 
-// When a rule is looked at: always, or only where values are read.
-enum class RuleDepth : uint8_t { kHeaders, kDeep };
+// When a rule is looked at: always, where values are read, or against a manifest.
+enum class RuleDepth : uint8_t { kHeaders, kDeep, kManifest };
+// "" for kHeaders, else the flag that asks for it: "--deep".
+std::string_view RuleDepthFlag(RuleDepth depth);
 
 namespace rule_table {
 using enum Severity;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "base/text.h"
 #include "parallel/thread_pool.h"
@@ -36,6 +37,28 @@ Status SystemProblem(const Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+void SortFindings(std::vector<Finding>& findings) {
+  std::vector<size_t> rank(findings.size());
+  for (size_t i = 0; i < findings.size(); ++i) {
+    const Rule* rule = FindRule(findings[i].rule);
+    rank[i] = rule == nullptr ? SIZE_MAX : static_cast<size_t>(rule - AllRules().data());
+  }
+  std::vector<size_t> order(findings.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const Finding& left = findings[a];
+    const Finding& right = findings[b];
+    if (rank[a] != rank[b]) return rank[a] < rank[b];
+    if (left.tensor != right.tensor) return NaturalLess(left.tensor, right.tensor);
+    if (left.path != right.path) return NaturalLess(left.path, right.path);
+    return left.message < right.message;
+  });
+  std::vector<Finding> sorted;
+  sorted.reserve(order.size());
+  for (const size_t index : order) sorted.push_back(std::move(findings[index]));
+  findings = std::move(sorted);
+}
 
 uint64_t VerifyReport::Count(Severity severity) const {
   return static_cast<uint64_t>(

@@ -28,6 +28,9 @@ struct Finding {
   std::string fix;
 };
 
+// By rule in the order of the table, then by tensor and path in natural order.
+void SortFindings(std::vector<Finding>& findings);
+
 struct VerifyOptions {
   bool deep = false;
   bool strict = false;  // warnings count as errors in VerifyReport::ok()
@@ -41,6 +44,7 @@ struct VerifyReport {
   std::string path;
   Dialect dialect = Dialect::kHf;
   bool single_file = false;  // judged as a container only
+  std::string manifest;      // what it was held against instead of the rules; empty: the rules
   bool deep = false;
   bool strict = false;
   std::string quant_type;  // the description's model_quant_type; empty without one
@@ -50,7 +54,7 @@ struct VerifyReport {
 
   uint64_t Count(Severity severity) const;
   bool ok() const;
-  std::string_view DialectName() const;  // "safetensors" for a single file
+  std::string_view DialectName() const;  // "safetensors" for a single file, else the dialect
 };
 
 // One path that was looked at: a report, or why there is none.

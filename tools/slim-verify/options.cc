@@ -10,6 +10,7 @@ namespace slim {
 namespace {
 
 constexpr std::string_view kAbout = "Instead of verifying";
+constexpr std::string_view kManifest = "Integrity";
 constexpr std::string_view kOutput = "Output";
 
 constexpr Flag kFlags[] = {
@@ -20,6 +21,18 @@ constexpr Flag kFlags[] = {
      .help = "look at these rules only: ids or their beginnings, separated by commas",
      .value = "LIST",
      .repeatable = true},
+    {.name = "manifest",
+     .kind = FlagKind::kText,
+     .help = "write: digests of every tensor and file; check: what differs from them",
+     .value = "write|check",
+     .group = kManifest},
+    {.name = "manifest-file",
+     .kind = FlagKind::kText,
+     .help = "the manifest, or to check a list that sha256sum wrote; PATH/slim_manifest.json "
+             "unless given",
+     .value = "FILE",
+     .group = kManifest},
+    {.name = "sha256", .help = "SHA-256 of every file, too", .group = kManifest},
     {.name = "output",
      .kind = FlagKind::kText,
      .help = "write the report to a file, which appears complete or not at all",
@@ -75,21 +88,45 @@ std::vector<std::string> RuleWords(const Arguments& arguments) {
   return words;
 }
 
+Status ReadManifestMode(const Arguments& arguments, VerifyCommand& command) {
+  using Mode = VerifyCommand::Mode;
+  const std::string word = arguments.Text("manifest");
+  if (word != "write" && word != "check") {
+    return UsageError(fmt::format("option '--manifest' has the value {}", Quote(word)),
+                      "it takes write or check");
+  }
+  command.mode = word == "write" ? Mode::kWriteManifest : Mode::kCheckManifest;
+  command.manifest.file = arguments.Text("manifest-file");
+  command.manifest.sha256 = arguments.Has("sha256");
+  command.manifest.strict = arguments.Has("strict");
+  if (word == "write" && (arguments.Has("strict") || arguments.Has("output"))) {
+    return UsageError(fmt::format("option '--{}' means nothing with '--manifest write'",
+                                  arguments.Has("strict") ? "strict" : "output"),
+                      arguments.Has("output") ? "--manifest-file names the manifest" : "");
+  }
+  return {};
+}
+
 Status ReadMode(const Arguments& arguments, VerifyCommand& command) {
   using Mode = VerifyCommand::Mode;
   std::vector<std::string_view> modes;
-  for (const std::string_view flag : {"list", "list-rules", "explain"}) {
+  for (const std::string_view flag : {"manifest", "list", "list-rules", "explain"}) {
     if (arguments.Has(flag)) modes.push_back(flag);
   }
   if (modes.size() > 1) {
     return UsageError(
         fmt::format("options '--{}' and '--{}' contradict each other", modes[0], modes[1]));
   }
+  for (const std::string_view flag : {"manifest-file", "sha256"}) {
+    if (arguments.Has(flag) && !arguments.Has("manifest"))
+      return UsageError(fmt::format("option '--{}' needs '--manifest'", flag));
+  }
   if (modes.empty()) return {};
   for (const std::string_view flag : {"deep", "strict", "rules"}) {
-    if (!arguments.Has(flag)) continue;
+    if (!arguments.Has(flag) || (flag == "strict" && modes[0] == "manifest")) continue;
     return UsageError(fmt::format("option '--{}' means nothing with '--{}'", flag, modes[0]));
   }
+  if (modes[0] == "manifest") return ReadManifestMode(arguments, command);
   if (modes[0] == "list") {
     command.mode = Mode::kListTensors;
     return {};
@@ -124,6 +161,7 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   command.options.strict = arguments.Has("strict");
   command.options.rules = RuleWords(arguments);
   command.options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  command.manifest.threads = command.options.threads;
   command.output = arguments.Text("output");
   command.write.force = arguments.Has("force");
   command.quiet = arguments.Has("quiet");
@@ -134,6 +172,10 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   SLIM_ASSIGN(command.paths, ReadPaths(arguments));
   if (command.paths.empty() && arguments.operands().empty()) return arguments.OperandAt(0).error();
   if (command.paths.empty()) return UsageError("standard input names no PATH");
+  if (!command.manifest.file.empty() && command.paths.size() > 1) {
+    return UsageError(
+        fmt::format("'--manifest-file' takes one PATH, {} were given", command.paths.size()));
+  }
   if (command.mode == Mode::kListTensors && command.paths.size() > 1)
     return UsageError(fmt::format("'--list' takes one PATH, {} were given", command.paths.size()));
   return command;

@@ -8,6 +8,7 @@
 #include "cli/arguments.h"
 #include "cli/flag.h"
 #include "os/output.h"
+#include "verify/manifest_check.h"
 #include "verify/verify.h"
 
 namespace slim {
@@ -15,12 +16,20 @@ namespace slim {
 extern const Tool kVerifyTool;
 
 struct VerifyCommand {
-  enum class Mode : uint8_t { kVerify, kListTensors, kListRules, kExplain };
+  enum class Mode : uint8_t {
+    kVerify,
+    kWriteManifest,
+    kCheckManifest,
+    kListTensors,
+    kListRules,
+    kExplain
+  };
   Mode mode = Mode::kVerify;
   std::vector<std::string> paths;
   std::vector<const Rule*> rules;  // of kListRules and kExplain
   VerifyOptions options;
-  std::string output;  // empty: standard output
+  ManifestOptions manifest;  // of kWriteManifest and kCheckManifest
+  std::string output;        // empty: standard output
   OutputOptions write;
   bool quiet = false;  // nothing on standard output
 };

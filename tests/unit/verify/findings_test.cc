@@ -13,6 +13,7 @@
 namespace slim {
 
 std::set<std::string> RulesWithContainerCases();  // container_test.cc
+std::set<std::string> RulesWithManifestCases();   // manifest_test.cc
 
 namespace {
 
@@ -360,6 +361,7 @@ INSTANTIATE_TEST_SUITE_P(Values, Spoiled, testing::ValuesIn(kValueCases));
 
 TEST(Coverage, EveryRuleHasACase) {
   std::set<std::string> tested = RulesWithContainerCases();
+  tested.merge(RulesWithManifestCases());
   for (const Case& c : kFileCases) tested.insert(c.rule);
   for (const Case& c : kMetadataCases) tested.insert(c.rule);
   for (const Case& c : kLayerCases) tested.insert(c.rule);
