@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -12,6 +14,8 @@
 
 namespace slim {
 namespace {
+
+constexpr uint64_t kSmallestSample = 4096;  // codes, for a histogram
 
 float SmallestNormal(DType dtype) { return dtype == DType::kF16 ? 0x1p-14F : 0x1p-126F; }
 
@@ -178,13 +182,15 @@ class LayerChecker {
   }
 
   Status CheckWeight(const TensorEntry& weight) {
-    if (IsFloating(weight.dtype)) return CheckFinite(weight);
-    if (weight.dtype != DType::kI8 || weight.shape.size() != 2 || !HoldsOneCodeAByte()) return {};
+    // Packed codes have no bits that must not be: what can be torn is looked at all the same.
+    if (weight.dtype != DType::kI8 || weight.shape.size() != 2 || !HoldsOneCodeAByte())
+      return CheckFinite(weight);
+    PageWatcher pages(weight);
     SLIM_ASSIGN(const CodeStatistics codes,
-                ScanCodes(context_.checkpoint(), weight, CanFold(weight)));
+                ScanCodes(context_.checkpoint(), weight, CanFold(weight), {.pages = &pages}));
     CheckCodes(weight, codes);
     if (!codes.row_sums.empty()) CheckQuantBias(codes.row_sums);
-    return {};
+    return ReportPages(context_, weight, pages);
   }
 
   // 4-bit codes are packed, but by the mindie writers (formats.md 5.1, 6.5).
@@ -219,9 +225,42 @@ class LayerChecker {
                        .found = std::to_string(codes.minus_128),
                        .message = fmt::format("{} codes are -128", codes.minus_128)});
     }
+    CheckHistogram(weight, codes);
     ReportRows("VAL-zero-row", weight, codes.zero_rows, codes.first_zero_row, "zero");
     ReportRows("VAL-constant-row", weight, codes.constant_rows, codes.first_constant_row,
                "one value");
+  }
+
+  // Trained weights give codes whose frequencies fall off smoothly from 0.
+  void CheckHistogram(const TensorEntry& weight, const CodeStatistics& codes) {
+    const auto& counts = codes.histogram;
+    const uint64_t total = std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+    if (total < kSmallestSample) return;
+    const auto used = 256 - std::count(counts.begin(), counts.end(), 0U);
+    if (used <= 16 && (codes.min < -8 || codes.max > 7)) {
+      context_.Report("VAL-code-histogram",
+                      {.tensor = weight.name,
+                       .found = fmt::format("{} codes", used),
+                       .message = fmt::format("only {} codes from {} to {} occur among {}", used,
+                                              codes.min, codes.max, total)});
+      return;
+    }
+    for (size_t i = 4; i + 4 < counts.size(); ++i) {
+      if (i == 128 || counts[i] < total / 100) continue;
+      uint64_t beside = 0;
+      for (const size_t other : {i - 2, i - 1, i + 1, i + 2}) {
+        if (other != 128) beside = std::max<uint64_t>(beside, counts[other]);
+      }
+      if (counts[i] <= 10 * beside + 64) continue;
+      const double share = 100.0 * counts[i] / static_cast<double>(total);
+      context_.Report("VAL-code-histogram",
+                      {.tensor = weight.name,
+                       .found = fmt::format("{:.1f} %", share),
+                       .message = fmt::format(
+                           "{:.1f} % of a sample are {}, ten times as many as of the codes beside",
+                           share, static_cast<int>(i) - 128)});
+      return;
+    }
   }
 
   void ReportRows(RuleName rule, const TensorEntry& weight, uint64_t count, uint64_t first,
@@ -291,14 +330,45 @@ std::string ElementText(const Shape& shape, uint64_t index) {
   return fmt::format("element [{}]", Join(position, ", "));
 }
 
-Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry) {
-  SLIM_ASSIGN(const NotFinite bad, CountNotFinite(context.checkpoint(), entry));
-  if (bad.count == 0) return {};
-  context.Report("VAL-not-finite",
+Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry, Xxh3Hasher* digest) {
+  PageWatcher pages(entry);
+  SLIM_ASSIGN(const NotFinite bad,
+              CountNotFinite(context.checkpoint(), entry, {.pages = &pages, .digest = digest}));
+  if (bad.count > 0) {
+    context.Report("VAL-not-finite",
+                   {.tensor = entry.name,
+                    .message = fmt::format("{} of {} values are NaN or infinite, the first is {}",
+                                           bad.count, ElementCount(entry.shape).value_or(0),
+                                           ElementText(entry.shape, bad.first))});
+  }
+  return ReportPages(context, entry, pages);
+}
+
+Status ReportPages(VerifyContext& context, const TensorEntry& entry, const PageWatcher& pages) {
+  if (pages.all_zero()) {
+    context.Report("VAL-zero-tensor",
+                   {.tensor = entry.name,
+                    .message = fmt::format("all {} of it are zero", HumanSize(entry.size))});
+    return {};
+  }
+  if (const auto& zeroes = pages.zeroes()) {
+    const std::string more = pages.zero_runs() > 1
+                                 ? fmt::format(", and {} more such places", pages.zero_runs() - 1)
+                                 : "";
+    context.Report("VAL-zero-page",
+                   {.tensor = entry.name,
+                    .found = fmt::format("[{}, {})", zeroes->begin, zeroes->end),
+                    .message = fmt::format("bytes {} to {} are zero, from one page of the file to "
+                                           "another{}",
+                                           zeroes->begin, zeroes->end, more)});
+  }
+  SLIM_ASSIGN(const auto twins, pages.RepeatedPages(context.checkpoint()));
+  if (!twins) return {};
+  context.Report("VAL-repeated-block",
                  {.tensor = entry.name,
-                  .message = fmt::format("{} of {} values are NaN or infinite, the first is {}",
-                                         bad.count, ElementCount(entry.shape).value_or(0),
-                                         ElementText(entry.shape, bad.first))});
+                  .found = fmt::format("{}", twins->second),
+                  .message = fmt::format("the {} bytes at {} are those at {} again",
+                                         PageWatcher::kPage, twins->second, twins->first)});
   return {};
 }
 

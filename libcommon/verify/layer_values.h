@@ -5,8 +5,11 @@
 #include <atomic>
 
 #include "verify/context.h"
+#include "verify/page_watch.h"
 
 namespace slim {
+
+class Xxh3Hasher;
 
 // What is told once for the whole checkpoint. Thread-safe.
 struct ValueTotals {
@@ -16,8 +19,12 @@ struct ValueTotals {
 // Reads every tensor of the layer, `layer[Role::kWeight]` in pieces.
 Status CheckLayerValues(VerifyContext& context, const LayerTensors& layer, ValueTotals& totals);
 
-// Any tensor: no NaN, no infinity. Reads it in pieces.
-Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry);
+// Any tensor: no NaN, no infinity, no torn pages. Reads it in pieces.
+// `digest` sees its bytes, too, unless it is null.
+Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry,
+                         Xxh3Hasher* digest = nullptr);
+// What the watcher of a whole tensor found.
+Status ReportPages(VerifyContext& context, const TensorEntry& entry, const PageWatcher& pages);
 
 // A scale or offset beside no quantized weight (kv_cache_scale of a float layer): positive, finite,
 // whole. `tensor` was read from `entry`.

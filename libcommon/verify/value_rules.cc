@@ -6,6 +6,7 @@
 
 #include "model/modules.h"
 #include "model/read_config.h"
+#include "os/digest.h"
 #include "parallel/thread_pool.h"
 #include "verify/context.h"
 #include "verify/layer_values.h"
@@ -73,24 +74,52 @@ Status CheckNormCopies(VerifyContext& context) {
   return {};
 }
 
-Status CheckTiedValues(VerifyContext& context) {
+// The head and the embedding that config.json ties, where both are there and could be equal; their
+// digests come from the scan that reads them anyway.
+struct TiedPair {
+  const TensorEntry* head = nullptr;
+  const TensorEntry* embedding = nullptr;
+  std::string head_digest;
+  std::string embedding_digest;
+
+  std::string* DigestOf(const TensorEntry* entry) {
+    if (head == nullptr || (entry != head && entry != embedding)) return nullptr;
+    return entry == head ? &head_digest : &embedding_digest;
+  }
+};
+
+TiedPair FindTiedPair(const VerifyContext& context) {
   const Json* config = context.checkpoint().config();
   const Json* tied = config == nullptr ? nullptr : config->Find("tie_word_embeddings");
   if (tied == nullptr || tied->AsBool() != true) return {};
-  const TensorEntry* head = context.checkpoint().Find(fmt::format("{}.weight", kLmHeadName));
+  TiedPair pair;
+  pair.head = context.checkpoint().Find(fmt::format("{}.weight", kLmHeadName));
   const auto model = ParseModelConfig(*config);
   if (!model.ok()) return {};  // reported by CheckConfig
   ModelConfig resolved = *model;
   ResolvePrefix(context.checkpoint(), resolved);
-  const TensorEntry* embedding =
-      context.checkpoint().Find(fmt::format("{}.weight", EmbeddingName(resolved)));
-  if (head == nullptr || embedding == nullptr || head->dtype != embedding->dtype) return {};
-  SLIM_ASSIGN(const bool same, SameBytes(context.checkpoint(), *head, *embedding));
-  if (same) return {};
+  pair.embedding = context.checkpoint().Find(fmt::format("{}.weight", EmbeddingName(resolved)));
+  if (pair.head == nullptr || pair.embedding == nullptr) return {};
+  return pair.head->dtype == pair.embedding->dtype ? pair : TiedPair();
+}
+
+void CheckTiedValues(VerifyContext& context, const TiedPair& pair) {
+  if (pair.head == nullptr || pair.head_digest.empty() || pair.embedding_digest.empty() ||
+      pair.head_digest == pair.embedding_digest)
+    return;
   context.Report("MODEL-tied-values",
-                 {.tensor = head->name,
+                 {.tensor = pair.head->name,
                   .message = fmt::format("differs from '{}', but tie_word_embeddings is true",
-                                         embedding->name)});
+                                         pair.embedding->name)});
+}
+
+Status RunTask(VerifyContext& context, const Task& task, TiedPair& pair, ValueTotals& totals) {
+  if (task.layer != nullptr) return CheckLayerValues(context, *task.layer, totals);
+  std::string* digest = pair.DigestOf(task.entry);
+  if (digest == nullptr) return CheckTensor(context, *task.entry);
+  Xxh3Hasher hasher;
+  SLIM_TRY(CheckFiniteValues(context, *task.entry, &hasher));
+  *digest = hasher.Finish();
   return {};
 }
 
@@ -101,6 +130,7 @@ Status CheckValues(VerifyContext& context, int threads, Listener& listener) {
   uint64_t total = 0;
   for (const Task& task : tasks) total += task.bytes;
   ValueTotals totals;
+  TiedPair pair = FindTiedPair(context);
   std::mutex mutex;
   uint64_t done = 0;
   Status failure;
@@ -112,8 +142,7 @@ Status CheckValues(VerifyContext& context, int threads, Listener& listener) {
         if (!failure.ok()) return;
       }
       const Task& task = tasks[i];
-      Status status = task.layer != nullptr ? CheckLayerValues(context, *task.layer, totals)
-                                            : CheckTensor(context, *task.entry);
+      Status status = RunTask(context, task, pair, totals);
       const std::lock_guard lock(mutex);
       if (!status.ok() && failure.ok()) failure = std::move(status);
       done += task.bytes;
@@ -128,8 +157,8 @@ Status CheckValues(VerifyContext& context, int threads, Listener& listener) {
                                            "bfloat16",
                                            totals.not_bf16_scales.load())});
   }
-  SLIM_TRY(CheckNormCopies(context));
-  return CheckTiedValues(context);
+  CheckTiedValues(context, pair);
+  return CheckNormCopies(context);
 }
 
 }  // namespace slim

@@ -2,6 +2,7 @@
 // to verify/.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,20 +13,32 @@
 
 namespace slim {
 
-// Bytes a thread reads at once; a multiple of every element size.
-inline constexpr uint64_t kScanPiece = 4ULL << 20;
+// Bytes a thread reads at once: they stay in the second cache for whoever looks at them. A multiple
+// of every element size and of a page.
+inline constexpr uint64_t kScanPiece = 256ULL << 10;
 
-// Calls `visit(bytes, offset in the tensor)` over the whole tensor in order. Stops at a read error
+// Calls `visit(bytes, offset in the tensor)` over the whole tensor in order, pieces ending at
+// multiples of kScanPiece in the file where the tensor's alignment allows it. Stops at a read error
 // or an interrupt.
 Status ForEachPiece(const Checkpoint& checkpoint, const TensorEntry& entry,
                     const std::function<void(std::span<const std::byte>, uint64_t)>& visit);
+
+class PageWatcher;  // verify/page_watch.h
+class Xxh3Hasher;
+
+// Who else sees the bytes of a scan, so that nothing is read twice.
+struct Watchers {
+  PageWatcher* pages = nullptr;
+  Xxh3Hasher* digest = nullptr;
+};
 
 struct NotFinite {
   uint64_t count = 0;
   uint64_t first = 0;  // element
 };
 // NaN and infinities of any float dtype; integers have none.
-Result<NotFinite> CountNotFinite(const Checkpoint& checkpoint, const TensorEntry& entry);
+Result<NotFinite> CountNotFinite(const Checkpoint& checkpoint, const TensorEntry& entry,
+                                 const Watchers& watchers);
 
 // Int8 codes [n, k], one a byte.
 struct CodeStatistics {
@@ -38,10 +51,12 @@ struct CodeStatistics {
   uint64_t first_zero_row = 0;
   uint64_t first_constant_row = 0;
   std::vector<int64_t> row_sums;  // [n] when asked for
+  // How often each code occurs in a sample of the rows, from -128 on.
+  std::array<uint32_t, 256> histogram{};
 };
 // `entry` is I8 with two dimensions.
 Result<CodeStatistics> ScanCodes(const Checkpoint& checkpoint, const TensorEntry& entry,
-                                 bool row_sums);
+                                 bool row_sums, const Watchers& watchers);
 
 // True when both tensors hold the same bytes; they have one size.
 Result<bool> SameBytes(const Checkpoint& checkpoint, const TensorEntry& a, const TensorEntry& b);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "checkpoint/checkpoint.h"
 #include "verify/checkpoint_editor.h"
 
 namespace slim {
@@ -288,7 +289,50 @@ const Case kLayerCases[] = {
 };
 
 // ---- values
+// Overwrites the second whole page of the file inside lm_head.weight with what stands at `from`
+// pages after it, or with zeros.
+void SpoilPage(const std::string& directory, std::optional<int> from) {
+  constexpr uint64_t kPage = 4096;
+  std::string path;
+  uint64_t at = 0;
+  {
+    const auto checkpoint = Checkpoint::Open(directory);
+    const TensorEntry* entry = checkpoint->Find("lm_head.weight");
+    path = checkpoint->shards()[entry->shard].file.path();
+    at = (entry->offset + 2 * kPage - 1) / kPage * kPage;
+  }
+  std::string text = Read(path);
+  std::string page(kPage, '\0');
+  if (from) page = text.substr(at + static_cast<uint64_t>(*from) * kPage, kPage);
+  text.replace(at, kPage, page);
+  // Chance must not continue the zeros.
+  text[at - 1] |= 1;
+  text[at + kPage] |= 1;
+  std::ofstream(path, std::ios::binary) << text;
+}
+
 const Case kValueCases[] = {
+    {"VAL-zero-page", kStatic,
+     [](CheckpointEditor& e) {
+       e.after = [](const std::string& d) { SpoilPage(d, std::nullopt); };
+     }},
+    {"VAL-repeated-block", kStatic,
+     [](CheckpointEditor& e) {
+       // Rows of 128 bytes divide a page: one of 120 bytes does not.
+       e.Add("lm_head.weight", DType::kBF16, {340, 60}, "FLOAT");
+       for (size_t i = 0; i < 340 * 60; ++i)
+         e.Set<uint16_t>("lm_head.weight", i, static_cast<uint16_t>(0x3C00 + i * 7919 % 0x300));
+       e.after = [](const std::string& d) { SpoilPage(d, 3); };
+     }},
+    {"VAL-zero-tensor", kDynamic,
+     [](CheckpointEditor& e) {
+       std::fill(e[kUp + ".weight"].bytes.begin(), e[kUp + ".weight"].bytes.end(), '\0');
+     }},
+    {"VAL-code-histogram", kDynamic,
+     [](CheckpointEditor& e) {
+       for (char& code : e[kUp + ".weight"].bytes) code = static_cast<char>(code & 0xF0);
+     }},
+
     {"VAL-not-finite", kStatic,
      [](CheckpointEditor& e) { e.Set<uint16_t>("model.norm.weight", 5, 0x7FC0); }},
     {"VAL-scale-not-positive", kDynamic,
