@@ -82,6 +82,9 @@ class Schemas(unittest.TestCase):
     def test_verify(self):
         good = GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a16"
         self.check("verify_report", json.loads(self.run_tool("slim-verify", good, "nowhere", "--json", codes=(3,))))
+        bad = GOLDEN / "traditional" / "mini-qwen2-bfloat16" / "m0-w8a8-m4"
+        self.run_tool("slim-verify", bad, "--write-baseline", "baseline.json")
+        self.check("verify_baseline", json.loads((self.folder / "baseline.json").read_text()))
         arguments = ("--manifest", "write", "--sha256", "--manifest-file", "manifest.json", good, "--json")
         self.check("verify_report", json.loads(self.run_tool("slim-verify", *arguments)))
         self.check("manifest", json.loads((self.folder / "manifest.json").read_text()))

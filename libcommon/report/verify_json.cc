@@ -41,6 +41,7 @@ Json ReportJson(const VerifyReport& report) {
   json.Set("errors", report.Count(Severity::kError));
   json.Set("warnings", report.Count(Severity::kWarning));
   json.Set("notes", report.Count(Severity::kNote));
+  json.Set("accepted", report.accepted);
   Json findings = Json::Array();
   for (const Finding& finding : report.findings) findings.Push(FindingJson(finding));
   json.Set("findings", std::move(findings));

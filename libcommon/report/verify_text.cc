@@ -9,15 +9,6 @@
 namespace slim {
 namespace {
 
-// The file of a finding, without the checkpoint's own path in front.
-std::string_view RelativePath(const VerifyReport& report, const Finding& finding) {
-  std::string_view path = finding.path;
-  if (path == report.path) return "";
-  if (path.starts_with(report.path)) path.remove_prefix(report.path.size());
-  while (path.starts_with('/')) path.remove_prefix(1);
-  return path;
-}
-
 std::string FindingLine(const VerifyReport& report, const Finding& finding) {
   std::string line = "  ";
   const std::string_view path = RelativePath(report, finding);
@@ -59,6 +50,7 @@ std::string Verdict(const VerifyReport& report, const VerifyTextStyle& style) {
   if (errors > 0) parts.push_back(Counted(errors, "error"));
   if (warnings > 0) parts.push_back(Counted(warnings, "warning"));
   if (notes > 0 && style.verbose) parts.push_back(Counted(notes, "note"));
+  if (report.accepted > 0) parts.push_back(fmt::format("{} accepted", report.accepted));
   std::vector<std::string> facts = {
       std::string(report.manifest.empty() ? report.DialectName() : "manifest")};
   if (!report.quant_type.empty()) facts.push_back(Escape(report.quant_type));

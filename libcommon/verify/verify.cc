@@ -74,6 +74,14 @@ std::string_view VerifyReport::DialectName() const {
   return single_file ? "safetensors" : TraitsOf(dialect).name;
 }
 
+std::string_view RelativePath(const VerifyReport& report, const Finding& finding) {
+  std::string_view path = finding.path;
+  if (path == report.path) return "";
+  if (path.starts_with(report.path)) path.remove_prefix(report.path.size());
+  while (path.starts_with('/')) path.remove_prefix(1);
+  return path;
+}
+
 int VerifyOutcome::ExitCode() const {
   if (report() != nullptr) return report()->ok() ? 0 : 1;
   return static_cast<int>(error()->code);

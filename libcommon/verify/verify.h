@@ -51,11 +51,16 @@ struct VerifyReport {
   uint64_t tensors = 0;
   uint64_t bytes = 0;             // of all tensors
   std::vector<Finding> findings;  // by rule in the order of the table, then by tensor
+  uint64_t accepted = 0;          // that a baseline took out
 
   uint64_t Count(Severity severity) const;
   bool ok() const;
   std::string_view DialectName() const;  // "safetensors" for a single file, else the dialect
 };
+
+// The file of a finding without the checkpoint's own path in front; empty for the checkpoint
+// itself.
+std::string_view RelativePath(const VerifyReport& report, const Finding& finding);
 
 // One path that was looked at: a report, or why there is none.
 struct VerifyOutcome {

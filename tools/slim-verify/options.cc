@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "os/file.h"
 #include "os/processors.h"
@@ -13,6 +15,9 @@ constexpr std::string_view kAbout = "Instead of verifying";
 constexpr std::string_view kManifest = "Integrity";
 constexpr std::string_view kOutput = "Output";
 
+// In the order of VerifyFormat.
+constexpr std::string_view kFormats = "text json sarif junit github html";
+
 constexpr Flag kFlags[] = {
     {.name = "deep", .help = "read every value, too: NaN, scales, offsets, codes, folded biases"},
     {.name = "strict", .help = "warnings count as errors"},
@@ -21,6 +26,18 @@ constexpr Flag kFlags[] = {
      .help = "look at these rules only: ids or their beginnings, separated by commas",
      .value = "LIST",
      .repeatable = true},
+    {.name = "baseline",
+     .kind = FlagKind::kText,
+     .help = "accept the findings that FILE names",
+     .value = "FILE"},
+    {.name = "write-baseline",
+     .kind = FlagKind::kText,
+     .help = "write the findings to FILE, as a baseline, and accept them",
+     .value = "FILE"},
+    {.name = "config",
+     .kind = FlagKind::kText,
+     .help = "severities of rules; slim-verify.yaml of the working directory unless given",
+     .value = "FILE"},
     {.name = "manifest",
      .kind = FlagKind::kText,
      .help = "write: digests of every tensor and file; check: what differs from them",
@@ -33,6 +50,11 @@ constexpr Flag kFlags[] = {
      .value = "FILE",
      .group = kManifest},
     {.name = "sha256", .help = "SHA-256 of every file, too", .group = kManifest},
+    {.name = "format",
+     .kind = FlagKind::kChoice,
+     .help = "form of the report",
+     .group = kOutput,
+     .choices = kFormats},
     {.name = "output",
      .kind = FlagKind::kText,
      .help = "write the report to a file, which appears complete or not at all",
@@ -88,6 +110,25 @@ std::vector<std::string> RuleWords(const Arguments& arguments) {
   return words;
 }
 
+Result<VerifyFormat> ReadFormat(const Arguments& arguments) {
+  const std::string word = arguments.Text("format", arguments.Has("json") ? "json" : "text");
+  if (arguments.Has("json") && word != "json")
+    return UsageError(
+        fmt::format("options '--json' and '--format {}' contradict each other", word));
+  const std::vector<std::string> words = Split(kFormats, ' ');
+  const auto at = std::find(words.begin(), words.end(), word);
+  return static_cast<VerifyFormat>(at - words.begin());
+}
+
+// What a list, an explanation or the writing of a manifest has no use for.
+Status CheckReportFlags(const Arguments& arguments, std::string_view mode) {
+  for (const std::string_view flag : {"format", "baseline", "write-baseline", "config"}) {
+    if (!arguments.Has(flag)) continue;
+    return UsageError(fmt::format("option '--{}' means nothing with '--{}'", flag, mode));
+  }
+  return {};
+}
+
 Status ReadManifestMode(const Arguments& arguments, VerifyCommand& command) {
   using Mode = VerifyCommand::Mode;
   const std::string word = arguments.Text("manifest");
@@ -99,6 +140,7 @@ Status ReadManifestMode(const Arguments& arguments, VerifyCommand& command) {
   command.manifest.file = arguments.Text("manifest-file");
   command.manifest.sha256 = arguments.Has("sha256");
   command.manifest.strict = arguments.Has("strict");
+  if (word == "write") SLIM_TRY(CheckReportFlags(arguments, "manifest write"));
   if (word == "write" && (arguments.Has("strict") || arguments.Has("output"))) {
     return UsageError(fmt::format("option '--{}' means nothing with '--manifest write'",
                                   arguments.Has("strict") ? "strict" : "output"),
@@ -127,6 +169,7 @@ Status ReadMode(const Arguments& arguments, VerifyCommand& command) {
     return UsageError(fmt::format("option '--{}' means nothing with '--{}'", flag, modes[0]));
   }
   if (modes[0] == "manifest") return ReadManifestMode(arguments, command);
+  SLIM_TRY(CheckReportFlags(arguments, modes[0]));
   if (modes[0] == "list") {
     command.mode = Mode::kListTensors;
     return {};
@@ -161,6 +204,10 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   command.options.strict = arguments.Has("strict");
   command.options.rules = RuleWords(arguments);
   command.options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  SLIM_ASSIGN(command.format, ReadFormat(arguments));
+  command.baseline = arguments.Text("baseline");
+  command.write_baseline = arguments.Text("write-baseline");
+  command.config = arguments.Text("config");
   command.manifest.threads = command.options.threads;
   command.output = arguments.Text("output");
   command.write.force = arguments.Has("force");

@@ -15,6 +15,8 @@ namespace slim {
 
 extern const Tool kVerifyTool;
 
+enum class VerifyFormat : uint8_t { kText, kJson, kSarif, kJUnit, kGitHub, kHtml };
+
 struct VerifyCommand {
   enum class Mode : uint8_t {
     kVerify,
@@ -29,7 +31,11 @@ struct VerifyCommand {
   std::vector<const Rule*> rules;  // of kListRules and kExplain
   VerifyOptions options;
   ManifestOptions manifest;  // of kWriteManifest and kCheckManifest
-  std::string output;        // empty: standard output
+  VerifyFormat format = VerifyFormat::kText;
+  std::string baseline;        // of findings that are accepted; empty: none
+  std::string write_baseline;  // where this run's findings go; empty: nowhere
+  std::string config;          // slim-verify.yaml; empty: that of the working directory, if any
+  std::string output;          // empty: standard output
   OutputOptions write;
   bool quiet = false;  // nothing on standard output
 };

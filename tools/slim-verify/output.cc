@@ -1,6 +1,9 @@
 #include "output.h"
 
+#include "report/verify_ci.h"
+#include "report/verify_html.h"
 #include "report/verify_json.h"
+#include "report/verify_sarif.h"
 
 namespace slim {
 
@@ -27,6 +30,25 @@ Result<std::string> ListText(const VerifyCommand& command, bool json) {
   }
   if (json) return JsonText(RulesJson(command.rules));
   return command.mode == Mode::kExplain ? RuleText(*command.rules.front()) : RuleListText();
+}
+
+std::string ReportText(const VerifyCommand& command, const std::vector<VerifyOutcome>& outcomes,
+                       const Console& console) {
+  switch (command.format) {
+    case VerifyFormat::kText:
+      return VerifyText(outcomes, TextStyle(command, console));
+    case VerifyFormat::kJson:
+      return JsonText(VerifyJson(outcomes));
+    case VerifyFormat::kSarif:
+      return JsonText(VerifySarif(outcomes));
+    case VerifyFormat::kJUnit:
+      return VerifyJUnit(outcomes);
+    case VerifyFormat::kGitHub:
+      return VerifyGitHub(outcomes);
+    case VerifyFormat::kHtml:
+      return VerifyHtml(outcomes);
+  }
+  return "";
 }
 
 Status WriteReport(const VerifyCommand& command, const std::string& text, Console& console) {

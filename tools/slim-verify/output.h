@@ -16,6 +16,9 @@ std::string JsonText(const Json& json);
 VerifyTextStyle TextStyle(const VerifyCommand& command, const Console& console);
 // The answer of --list, --list-rules and --explain.
 Result<std::string> ListText(const VerifyCommand& command, bool json);
+// The report in the form that was asked for.
+std::string ReportText(const VerifyCommand& command, const std::vector<VerifyOutcome>& outcomes,
+                       const Console& console);
 // To --output, else to standard output unless --quiet.
 Status WriteReport(const VerifyCommand& command, const std::string& text, Console& console);
 

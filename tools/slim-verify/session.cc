@@ -1,11 +1,16 @@
 #include "session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "options.h"
+#include "os/file.h"
 #include "output.h"
 #include "report/verify_json.h"
 #include "report/verify_text.h"
+#include "verify/baseline.h"
+#include "verify/severities.h"
 
 namespace slim {
 namespace {
@@ -25,6 +30,41 @@ Result<std::vector<VerifyOutcome>> VerifyAll(const VerifyCommand& command, Conso
     outcomes.push_back({path, std::move(report).error()});
   }
   return outcomes;
+}
+
+Result<Severities> ReadSeverities(const VerifyCommand& command, Console& console) {
+  std::string path = command.config;
+  if (path.empty()) {
+    if (KindOf(std::string(kVerifyConfigName)) != FileKind::kRegular) return Severities();
+    path = kVerifyConfigName;
+    console.Note("severities from ./slim-verify.yaml");
+  }
+  SLIM_ASSIGN(const std::string text, ReadWholeFile(path));
+  return Severities::Parse(text, path);
+}
+
+// Takes what a baseline knows out of the reports; --write-baseline knows all.
+Status AcceptKnown(const VerifyCommand& command, std::vector<VerifyOutcome>& outcomes,
+                   Console& console) {
+  Baseline known;
+  if (!command.baseline.empty()) {
+    SLIM_ASSIGN(const std::string text, ReadWholeFile(command.baseline));
+    auto parsed = Baseline::Parse(text);
+    if (!parsed.ok()) return std::move(parsed).error().WithPath(command.baseline);
+    known = std::move(*parsed);
+  }
+  if (!command.write_baseline.empty()) {
+    known = Baseline::Of(outcomes);
+    SLIM_TRY(WriteFileAtomically(command.write_baseline, known.Text(), command.write));
+  }
+  for (VerifyOutcome& outcome : outcomes) {
+    if (outcome.report() != nullptr) known.Accept(std::get<VerifyReport>(outcome.result));
+  }
+  if (known.Unmet() > 0) {
+    console.Note(fmt::format("{}: {} entries that no checkpoint meets any more", command.baseline,
+                             known.Unmet()));
+  }
+  return {};
 }
 
 Result<int> WriteManifests(const VerifyCommand& command, Console& console) {
@@ -57,11 +97,13 @@ Result<int> RunVerify(const Arguments& arguments, Console& console) {
     SLIM_TRY(WriteReport(command, text, console));
     return 0;
   }
-  SLIM_ASSIGN(const std::vector<VerifyOutcome> outcomes, VerifyAll(command, console));
-  SLIM_TRY(WriteReport(command,
-                       console.json() ? JsonText(VerifyJson(outcomes))
-                                      : VerifyText(outcomes, TextStyle(command, console)),
-                       console));
+  SLIM_ASSIGN(const Severities severities, ReadSeverities(command, console));
+  SLIM_ASSIGN(std::vector<VerifyOutcome> outcomes, VerifyAll(command, console));
+  for (VerifyOutcome& outcome : outcomes) {
+    if (outcome.report() != nullptr) severities.Apply(std::get<VerifyReport>(outcome.result));
+  }
+  SLIM_TRY(AcceptKnown(command, outcomes, console));
+  SLIM_TRY(WriteReport(command, ReportText(command, outcomes, console), console));
   int worst = 0;
   for (const VerifyOutcome& outcome : outcomes) worst = std::max(worst, outcome.ExitCode());
   return worst;

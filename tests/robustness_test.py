@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""No input ends slim-verify in a crash, a hang over 5 s or memory above 6 x header + 64 MiB: the corpus of malformed files, every
+prefix and every bit of small headers, and damaged JSON files of a checkpoint."""
+
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "testdata" / "golden" / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static"
+BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
+SECONDS = 5
+MIB = 1 << 20
+# Sanitizers need more of both, and are not what the limits are about.
+INSTRUMENTED = "release" not in str(BIN)
+
+
+def unescape(text):
+    return re.sub(rb"\\(?:x(..)|(.))", lambda m: bytes([int(m[1], 16)]) if m[1] else m[2], text)
+
+
+def tensors(count, info):
+    return b"{" + b",".join(b'"w%d":{%s}' % (i, info(i)) for i in range(count)) + b"}"
+
+
+def made_header(kind, n):
+    """The headers of tests/corpus/cases.tsv that are too long to stand there."""
+    valid = b'"dtype":"F32","shape":[2],"data_offsets":[0,8]'
+    return {
+        "@padded": lambda: b"{}" + b" " * (n - 2),
+        "@long-name": lambda: b'{"' + b"a" * n + b'":{' + valid + b"}}",
+        "@deep-array": lambda: b'{"t":' + b"[" * n + b"]" * n + b"}",
+        "@deep-field": lambda: b'{"t":{' + valid + b',"x":' + b"[" * n + b"]" * n + b"}}",
+        "@rank": lambda: b'{"t":{"dtype":"F32","shape":[1' + b",1" * (n - 1) + b'],"data_offsets":[0,4]}}',
+        "@same-range": lambda: tensors(n, lambda i: b'"dtype":"F32","shape":[2,2],"data_offsets":[0,16]'),
+        "@zero-size": lambda: tensors(n, lambda i: b'"dtype":"F32","shape":[0],"data_offsets":[0,0]'),
+        "@metadata-value": lambda: b'{"__metadata__":{"k":"' + b"v" * n + b'"}}',
+        "@metadata-keys": lambda: b'{"__metadata__":{' + b",".join(b'"k%d":""' % i for i in range(n)) + b"}}",
+        "@byte-tensors": lambda: tensors(n, lambda i: b'"dtype":"U8","shape":[1],"data_offsets":[%d,%d]' % (i, i + 1)),
+    }[kind]()
+
+
+def corpus():
+    """(id, header, whole file, verdict) of every case."""
+    for line in (ROOT / "tests" / "corpus" / "cases.tsv").read_bytes().splitlines():
+        if line.startswith(b"#"):
+            continue
+        name, length, header, data, verdict = (line.split(b"\t") + [b""] * 5)[:5]
+        if header.startswith(b"@"):
+            kind, n = header.decode().split()
+            header = made_header(kind, int(n))
+        else:
+            header = unescape(header)
+        if b"*" in data:
+            count, byte = data.split(b"*")
+            data = bytes.fromhex(byte.decode()) * int(count)
+        else:
+            data = bytes.fromhex(data.decode())
+        prefix = b"" if length == b"none" else struct.pack("<Q", len(header) if length == b"auto" else int(length))
+        yield name.decode(), header, prefix + header + data, verdict.decode()
+
+
+class Robustness(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory()
+        self.folder = pathlib.Path(self.scratch.name)
+
+    def tearDown(self):
+        self.scratch.cleanup()
+
+    def run_tool(self, *arguments, paths=(), seconds=SECONDS):
+        """(exit code, stdout, peak MiB)."""
+        process = subprocess.Popen([BIN / "slim-verify", *map(str, arguments)], cwd=self.folder, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1)))
+        out, err = process.communicate("".join(f"{path}\n" for path in paths), timeout=60)
+        self.assertIn(process.returncode, range(6), f"{arguments}: {process.returncode}\n{err[-2000:]}")
+        self.assertNotEqual(process.returncode, 5, err[-2000:])
+        return process.returncode, out
+
+    def peak(self, path):
+        """(exit code, peak resident MiB) of a run of its own."""
+        with open(os.devnull, "wb") as nowhere:
+            process = subprocess.Popen([BIN / "slim-verify", "--deep", "--quiet", path], stdout=nowhere, stderr=nowhere)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+
+    def reports(self, *arguments, paths):
+        """One report or failure for every path."""
+        _, out = self.run_tool("--json", *arguments, "-", paths=paths, seconds=30)
+        reports = json.loads(out)["reports"]
+        self.assertEqual([report["path"] for report in reports], [str(path) for path in paths])
+        return reports
+
+    def test_corpus(self):
+        for name, header, content, verdict in corpus():
+            path = self.folder / "x.safetensors"
+            path.write_bytes(content)
+            with self.subTest(name):
+                code, peak, seconds = self.peak(path)
+                self.assertEqual(code, 0 if verdict == "accept" else 1)
+                if not INSTRUMENTED:
+                    self.assertLessEqual(peak, 6 * len(header) / MIB + 64)
+                    self.assertLessEqual(seconds, SECONDS)
+
+    def test_prefixes_and_bits(self):
+        header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                             "b": {"dtype": "I8", "shape": [2, 3], "data_offsets": [8, 14]},
+                             "c\u00e9": {"dtype": "BF16", "shape": [], "data_offsets": [14, 16]}}).encode()
+        whole = struct.pack("<Q", len(header)) + header + bytes(range(16))
+        variants = [whole[:n] for n in range(len(whole))]
+        for bit in range(8 * (8 + len(header))):
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            variants.append(bytes(flipped))
+        rng = random.Random(1)
+        for _ in range(1000):
+            mutant = bytearray(whole)
+            for _ in range(rng.randint(1, 4)):
+                at, length = rng.randrange(len(mutant)), rng.randint(0, 8)
+                mutant[at:at + length] = rng.choice([b"", b'"', b"[", b"}", b"0", b"18446744073709551615", b"\xff", b"\0",
+                                                     bytes(mutant[at // 2:at // 2 + length])])
+            variants.append(bytes(mutant))
+        paths = []
+        for number, variant in enumerate(variants):
+            paths.append(self.folder / f"{number}.safetensors")
+            paths[-1].write_bytes(variant)
+        reports = self.reports("--deep", paths=paths)
+        for report in reports[:len(whole)]:
+            self.assertFalse(report["ok"], report["path"])
+        self.assertGreater(sum(report["ok"] for report in reports), 0)  # a flipped letter of a name, say
+
+    def test_damaged_checkpoints(self):
+        rng = random.Random(2)
+        paths = []
+        for name in sorted(path.name for path in GOLDEN.glob("*.json")):
+            content = (GOLDEN / name).read_bytes()
+            variants = [content[:rng.randrange(len(content))] for _ in range(8)]
+            for _ in range(16):
+                flipped = bytearray(content)
+                flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+                variants.append(bytes(flipped))
+            variants += [b"", b"null", b"[" * 100000, b'{"a":' * 5000, b"[" + b"0," * 100000 + b"0]", b"\xff\xfe{\0}\0"]
+            for variant in variants:
+                folder = self.folder / str(len(paths))
+                folder.mkdir()
+                for file in GOLDEN.iterdir():
+                    if file.name != name:
+                        (folder / file.name).symlink_to(file)
+                (folder / name).write_bytes(variant)
+                paths.append(folder)
+        self.reports("--deep", paths=paths)
+        manifest = self.folder / "manifest.json"
+        self.run_tool("--manifest", "write", "--manifest-file", manifest, GOLDEN)
+        for folder in paths[::10]:
+            code, out = self.run_tool("--manifest", "check", "--manifest-file", manifest, "--json", folder)
+            self.assertEqual(code, 1, out)
+
+    def test_damaged_manifests(self):
+        model = self.folder / "model"
+        shutil.copytree(GOLDEN, model)
+        self.run_tool("--manifest", "write", model)
+        manifest = model / "slim_manifest.json"
+        content = manifest.read_bytes()
+        rng = random.Random(3)
+        for _ in range(60):
+            damaged = bytearray(content[:rng.randrange(len(content))] if rng.random() < 0.3 else content)
+            if len(damaged) == len(content):
+                damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+            manifest.write_bytes(damaged)
+            self.run_tool("--manifest", "check", model)
+
+
+if __name__ == "__main__":
+    unittest.main()
