@@ -101,6 +101,21 @@ void DropEmptyShards(WritePlan& plan) {
   plan.shard_count = std::max(next, 1U);
 }
 
+// Order and shards.
+Status CompletePlan(WritePlan& plan) {
+  OrderForDialect(plan.dialect, plan.tensors);
+  for (const PlannedTensor& tensor : plan.tensors) {
+    auto size = ByteSize(tensor.spec.dtype, tensor.spec.shape);
+    if (!size.ok()) return std::move(size).error().WithTensor(tensor.spec.name);
+  }
+  if (plan.keep_shards) {
+    DropEmptyShards(plan);
+  } else {
+    FillParts(plan);
+  }
+  return {};
+}
+
 }  // namespace
 
 uint64_t WritePlan::TotalBytes() const {
@@ -145,19 +160,11 @@ void OrderForDialect(Dialect dialect, std::vector<PlannedTensor>& tensors) {
 Result<CheckpointWriter> CheckpointWriter::Create(WritePlan plan, const std::string& target,
                                                   const OutputOptions& options,
                                                   Listener& listener) {
-  OrderForDialect(plan.dialect, plan.tensors);
-  for (const PlannedTensor& tensor : plan.tensors) {
-    auto size = ByteSize(tensor.spec.dtype, tensor.spec.shape);
-    if (!size.ok()) return std::move(size).error().WithTensor(tensor.spec.name);
-  }
-  if (plan.keep_shards) {
-    DropEmptyShards(plan);
-  } else {
-    FillParts(plan);
-  }
+  SLIM_TRY(CompletePlan(plan));
   SLIM_ASSIGN(OutputDirectory output, OutputDirectory::Create(target, options, listener));
   CheckpointWriter writer(std::move(plan), std::move(output));
   SLIM_TRY(writer.LayOut());
+  SLIM_TRY(writer.OpenFiles());
   return writer;
 }
 
@@ -169,19 +176,27 @@ bool CheckpointWriter::HasShardNames() const {
   return plan_.shard_count > 1 || plan_.shard_names || TraitsOf(plan_.dialect).always_sharded;
 }
 
+Result<CheckpointWriter> CheckpointWriter::CreateResumable(WritePlan plan,
+                                                           const std::string& target,
+                                                           const OutputOptions& options,
+                                                           const std::string& key,
+                                                           Listener& listener) {
+  SLIM_TRY(CompletePlan(plan));
+  SLIM_ASSIGN(OutputDirectory output, OutputDirectory::Create(target, options, listener));
+  CheckpointWriter writer(std::move(plan), std::move(output));
+  SLIM_TRY(writer.LayOut());
+  SLIM_TRY(writer.TakeUp(key, listener));
+  return writer;
+}
+
 Status CheckpointWriter::LayOut() {
-  SLIM_TRY(output_.CheckSpace(plan_.TotalBytes()));
   for (uint32_t shard = 0; shard < plan_.shard_count; ++shard) {
     std::vector<TensorSpec> specs;
     for (const PlannedTensor& tensor : plan_.tensors) {
       if (tensor.shard == shard) specs.push_back(tensor.spec);
     }
-    SLIM_ASSIGN(const SafetensorsLayout layout, LayOutSafetensors(specs, plan_.metadata));
-    const std::string name = ShardFileName(Stem(), shard, plan_.shard_count, HasShardNames());
-    SLIM_ASSIGN(OutputFile file, output_.CreateFile(name, layout.file_size));
-    SLIM_TRY(file.WriteAt(std::as_bytes(std::span(layout.header)), 0));
-    files_.push_back(std::move(file));
-    file_names_.push_back(name);
+    SLIM_ASSIGN(SafetensorsLayout layout, LayOutSafetensors(specs, plan_.metadata));
+    file_names_.push_back(ShardFileName(Stem(), shard, plan_.shard_count, HasShardNames()));
     for (size_t i = 0; i < specs.size(); ++i) {
       const uint64_t size = ByteSize(specs[i].dtype, specs[i].shape).value();
       if (!places_.emplace(specs[i].name, Place{shard, layout.offsets[i], size}).second) {
@@ -189,8 +204,107 @@ Status CheckpointWriter::LayOut() {
             .WithTensor(specs[i].name);
       }
     }
+    layouts_.push_back(std::move(layout));
   }
   return {};
+}
+
+Status CheckpointWriter::OpenFiles() {
+  SLIM_TRY(output_.CheckSpace(plan_.TotalBytes()));
+  for (size_t shard = 0; shard < layouts_.size(); ++shard) {
+    SLIM_ASSIGN(OutputFile file, output_.CreateFile(file_names_[shard], layouts_[shard].file_size));
+    SLIM_TRY(file.WriteAt(std::as_bytes(std::span(layouts_[shard].header)), 0));
+    files_.push_back(std::move(file));
+  }
+  return {};
+}
+
+bool CheckpointWriter::IsWhole(std::string_view name, const std::string& digest) const {
+  const auto place = FindPlace(name);
+  if (!place.ok()) return false;
+  const auto file = File::Open(output_.PartialPath(file_names_[(*place)->shard]));
+  if (!file.ok()) return false;
+  Buffer chunk(std::min<uint64_t>((*place)->size, 4ULL << 20));
+  Xxh3Hasher hasher;
+  for (uint64_t done = 0; done < (*place)->size; done += chunk.size()) {
+    const auto part = chunk.bytes().first(std::min<uint64_t>(chunk.size(), (*place)->size - done));
+    if (!file->ReadExactAt(part, (*place)->offset + done).ok()) return false;
+    hasher.Update(part);
+  }
+  return hasher.Finish() == digest;
+}
+
+Status CheckpointWriter::TakeUp(const std::string& key, Listener& listener) {
+  std::optional<JournalContent> left;
+  if (output_.found()) {
+    const auto text = ReadWholeFile(output_.PartialPath(WriteJournal::kFileName), 1ULL << 30);
+    if (text.ok()) left = ParseJournal(*text);
+  }
+  JournalContent content;
+  content.key = key;
+  if (!left || left->key != key) {
+    if (output_.found()) {
+      listener.Note(fmt::format("removing {}, left by an interrupted run{}", output_.partial(),
+                                left ? " with other settings" : ""));
+    }
+    SLIM_TRY(output_.RemoveAllBut({}));
+    SLIM_TRY(OpenFiles());
+  } else {
+    std::vector<std::string> wanted = file_names_;
+    if (left->state) wanted.push_back(left->state->file);
+    SLIM_TRY(output_.RemoveAllBut(wanted));
+    for (size_t shard = 0; shard < layouts_.size(); ++shard) {
+      // Killed before this file was created.
+      const bool there = KindOf(output_.PartialPath(file_names_[shard])) == FileKind::kRegular;
+      auto file = there ? output_.ReopenFile(file_names_[shard], layouts_[shard].file_size)
+                        : output_.CreateFile(file_names_[shard], layouts_[shard].file_size);
+      if (!file.ok()) return std::move(file).error();
+      SLIM_TRY(file->WriteAt(std::as_bytes(std::span(layouts_[shard].header)), 0));
+      files_.push_back(std::move(*file));
+    }
+    for (const auto& [name, digest] : left->tensors) {
+      if (!IsWhole(name, digest)) continue;
+      kept_.insert(name);
+      digests_->emplace(name, digest);
+      content.tensors.emplace(name, digest);
+    }
+    state_ = content.state = left->state;
+    listener.Note(
+        fmt::format("taking up {}, left by an interrupted run: {} of {} tensors are there",
+                    output_.PartialPath(""), kept_.size(), plan_.tensors.size()));
+  }
+  SLIM_ASSIGN(journal_, WriteJournal::Create(output_, content));
+  return {};
+}
+
+Status CheckpointWriter::SaveState(const std::string& tag,
+                                   const std::vector<std::span<const std::byte>>& parts) {
+  uint64_t size = 0;
+  for (const auto& part : parts) size += part.size();
+  // Two names in turn: the earlier state is good until the journal names the later one.
+  SavedState state{tag, fmt::format("slim-state-{}", ++states_), ""};
+  if (state_ && state_->file == state.file) state.file = fmt::format("slim-state-{}", ++states_);
+  SLIM_TRY(output_.RemoveFile(state.file));
+  SLIM_ASSIGN(OutputFile file, output_.CreateFile(state.file, size));
+  Xxh3Hasher hasher;
+  uint64_t offset = 0;
+  for (const auto& part : parts) {
+    hasher.Update(part);
+    SLIM_TRY(file.WriteAt(part, offset));
+    offset += part.size();
+  }
+  state.digest = hasher.Finish();
+  SLIM_TRY(journal_->AddState(state));
+  if (state_) SLIM_TRY(output_.RemoveFile(state_->file));
+  state_ = std::move(state);
+  return {};
+}
+
+Result<std::string> CheckpointWriter::ReadSavedState() const {
+  if (!state_) return InternalError("there is no saved state");
+  SLIM_ASSIGN(std::string bytes, ReadWholeFile(output_.PartialPath(state_->file), 1ULL << 40));
+  if (Xxh3(std::as_bytes(std::span(bytes))) == state_->digest) return bytes;
+  return InputError("QU-saved-state", "is damaged").WithPath(output_.PartialPath(state_->file));
 }
 
 Result<const CheckpointWriter::Place*> CheckpointWriter::FindPlace(std::string_view name) const {
@@ -202,6 +316,7 @@ Result<const CheckpointWriter::Place*> CheckpointWriter::FindPlace(std::string_v
 
 Status CheckpointWriter::Remember(std::string_view name, std::string digest) {
   const std::lock_guard lock(*mutex_);
+  if (journal_) SLIM_TRY(journal_->AddTensor(name, digest));
   if (digests_->emplace(name, std::move(digest)).second) return {};
   return InternalError(fmt::format("tensor {} written twice", Quote(name)));
 }
@@ -212,11 +327,13 @@ Status CheckpointWriter::Write(std::string_view name, std::span<const std::byte>
     return InternalError(fmt::format("{} bytes written to tensor {}, planned were {}", bytes.size(),
                                      Quote(name), place->size));
   }
+  if (Has(name)) return {};
   SLIM_TRY(files_[place->shard].WriteAt(bytes, place->offset));
   return Remember(name, Xxh3(bytes));
 }
 
 Status CheckpointWriter::Copy(std::string_view name, const ReadPart& read) {
+  if (Has(name)) return {};
   SLIM_ASSIGN(const Place* place, FindPlace(name));
   Buffer chunk(std::min<uint64_t>(place->size, 4ULL << 20));
   Xxh3Hasher hasher;
@@ -271,6 +388,12 @@ Status CheckpointWriter::Finish() {
     }
   }
   for (OutputFile& file : files_) SLIM_TRY(file.Close());
+  // What only a run that goes on needs; killed from here on, the weights are taken up by none.
+  if (journal_) {
+    journal_.reset();
+    if (state_) SLIM_TRY(output_.RemoveFile(state_->file));
+    SLIM_TRY(output_.RemoveFile(WriteJournal::kFileName));
+  }
   SLIM_TRY(WriteIndex());
   return WriteDescription();
 }

@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +19,7 @@
 #include "base/result.h"
 #include "checkpoint/dialects/dialect.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/write_journal.h"
 #include "os/output.h"
 
 namespace slim {
@@ -54,6 +57,22 @@ class CheckpointWriter {
   static Result<CheckpointWriter> Create(WritePlan plan, const std::string& target,
                                          const OutputOptions& options, Listener& listener);
 
+  // The same, with a journal, so that a run that is killed can be taken up: `key` identifies plan,
+  // configuration and inputs. With options.keep, what a killed run of the same key left is checked
+  // against its digests and taken up, with a note; what one of another key left is removed, with a
+  // note.
+  static Result<CheckpointWriter> CreateResumable(WritePlan plan, const std::string& target,
+                                                  const OutputOptions& options,
+                                                  const std::string& key, Listener& listener);
+  // The tensor is in its place already: writing it again does nothing.
+  bool Has(std::string_view name) const { return kept_.contains(std::string(name)); }
+  // Keeps what a run needs to go on after `tag`, in place of what was kept before. Only of
+  // CreateResumable().
+  Status SaveState(const std::string& tag, const std::vector<std::span<const std::byte>>& parts);
+  // The state that the killed run kept, and its bytes; empty when there is none, or it is damaged.
+  const std::optional<SavedState>& saved_state() const { return state_; }
+  Result<std::string> ReadSavedState() const;
+
   // The whole data of one planned tensor. Thread-safe. Twice, or of another size, is an internal
   // error.
   Status Write(std::string_view name, std::span<const std::byte> bytes);
@@ -84,6 +103,9 @@ class CheckpointWriter {
   CheckpointWriter(WritePlan plan, OutputDirectory output)
       : plan_(std::move(plan)), output_(std::move(output)) {}
   Status LayOut();
+  Status OpenFiles();
+  Status TakeUp(const std::string& key, Listener& listener);
+  bool IsWhole(std::string_view name, const std::string& digest) const;
   Result<const Place*> FindPlace(std::string_view name) const;
   Status Remember(std::string_view name, std::string digest);
   Status WriteIndex();
@@ -96,10 +118,16 @@ class CheckpointWriter {
   OutputDirectory output_;
   std::vector<OutputFile> files_;
   std::vector<std::string> file_names_;
+  std::vector<SafetensorsLayout> layouts_;
   std::unordered_map<std::string, Place> places_;
   std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
   std::unique_ptr<std::map<std::string, std::string>> digests_ =
       std::make_unique<std::map<std::string, std::string>>();
+  // Of CreateResumable().
+  std::optional<WriteJournal> journal_;
+  std::optional<SavedState> state_;
+  uint64_t states_ = 0;
+  std::set<std::string> kept_;
 };
 
 }  // namespace slim

@@ -142,17 +142,10 @@ Result<OutputDirectory> OutputDirectory::Create(const std::string& target,
     return SystemError(name, "another slim process is writing this output", 0);
   }
   directory.partial_ = partial;  // from here on ours to remove
-  if (stale) {
+  directory.found_ = stale && options.keep;
+  if (stale && !options.keep) {
     listener.Note(fmt::format("removing {}, left by an interrupted run", partial));
-    SLIM_ASSIGN(const std::vector<DirectoryEntry> entries, ListDirectory(partial));
-    for (const DirectoryEntry& entry : entries) {
-      const std::string child = JoinPath(partial, entry.name);
-      if (entry.kind == FileKind::kDirectory) {
-        RemoveTree(child);
-      } else {
-        System().unlink(child.c_str());
-      }
-    }
+    SLIM_TRY(directory.RemoveAllBut({}));
   }
   return directory;
 }
@@ -163,6 +156,7 @@ OutputDirectory::OutputDirectory(OutputDirectory&& other) noexcept {
   std::swap(options_, other.options_);
   std::swap(lock_fd_, other.lock_fd_);
   std::swap(replace_, other.replace_);
+  std::swap(found_, other.found_);
 }
 
 OutputDirectory::~OutputDirectory() { Discard(); }
@@ -187,6 +181,44 @@ Status OutputDirectory::CheckSpace(uint64_t bytes) const {
 
 std::string OutputDirectory::PartialPath(std::string_view name) const {
   return JoinPath(partial_, name);
+}
+
+Status OutputDirectory::RemoveAllBut(const std::vector<std::string>& names) {
+  SLIM_ASSIGN(const std::vector<DirectoryEntry> entries, ListDirectory(partial_));
+  for (const DirectoryEntry& entry : entries) {
+    if (std::find(names.begin(), names.end(), entry.name) != names.end()) continue;
+    if (entry.kind == FileKind::kDirectory) {
+      RemoveTree(PartialPath(entry.name));
+    } else {
+      SLIM_TRY(RemoveFile(entry.name));
+    }
+  }
+  return {};
+}
+
+Status OutputDirectory::RemoveFile(std::string_view name) {
+  const std::string path = PartialPath(name);
+  if (System().unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return SystemError(path, "cannot remove", errno);
+}
+
+Result<OutputFile> OutputDirectory::ReopenFile(std::string_view name, uint64_t size) {
+  SLIM_TRY(CheckPlainFileName(name));
+  OutputFile file;
+  file.path_ = PartialPath(name);
+  file.fsync_ = options_.fsync;
+  file.fd_ = System().open(file.path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+  if (file.fd_ < 0) return SystemError(file.path_, "cannot open", errno);
+  struct stat info = {};
+  if (System().fstat(file.fd_, &info) != 0) return SystemError(file.path_, "cannot stat", errno);
+  if (!S_ISREG(info.st_mode) || static_cast<uint64_t>(info.st_size) > size)
+    return SystemError(file.path_, "is not what an interrupted run of this kind leaves", 0);
+  // A run killed before the file had its size.
+  if (static_cast<uint64_t>(info.st_size) < size &&
+      System().fallocate(file.fd_, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP) {
+    return SystemError(file.path_, fmt::format("cannot allocate {}", HumanSize(size)), errno);
+  }
+  return file;
 }
 
 Result<OutputFile> OutputDirectory::CreateFile(std::string_view name, uint64_t size) {

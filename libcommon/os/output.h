@@ -21,6 +21,7 @@ namespace slim {
 struct OutputOptions {
   bool force = false;  // replace an existing target, in one rename
   bool fsync = true;   // false gives up durability, not atomicity
+  bool keep = false;   // what a killed run left stays in place: see OutputDirectory::found()
 };
 
 // One file being written inside an OutputDirectory. WriteAt is thread-safe on disjoint ranges.
@@ -58,6 +59,14 @@ class OutputDirectory {
 
   // An error when the file system has less than `bytes` free.
   Status CheckSpace(uint64_t bytes) const;
+  // With `keep`: the partial directory was there, with what a killed run left in it.
+  bool found() const { return found_; }
+  // A file that a killed run left, at most `size` bytes long, to go on writing; an error where it
+  // is not like that.
+  Result<OutputFile> ReopenFile(std::string_view name, uint64_t size);
+  // Removes everything in the partial directory but the files named.
+  Status RemoveAllBut(const std::vector<std::string>& names);
+  Status RemoveFile(std::string_view name);
   // A new file of `size` bytes, allocated at once so that a full disk is noticed before the work.
   Result<OutputFile> CreateFile(std::string_view name, uint64_t size);
   Status WriteFile(std::string_view name, std::string_view content);
@@ -65,6 +74,7 @@ class OutputDirectory {
   // Where a file of this directory is before the rename.
   std::string PartialPath(std::string_view name) const;
   const std::string& target() const { return target_; }
+  const std::string& partial() const { return partial_; }
 
   // Flushes the directory and gives it the target's name. Nothing may be written afterwards.
   Status Commit();
@@ -78,6 +88,7 @@ class OutputDirectory {
   OutputOptions options_;
   int lock_fd_ = -1;
   bool replace_ = false;  // the target exists and is to be replaced
+  bool found_ = false;
 };
 
 // The refusal of WriteFileAtomically for an existing file, to be had before long work.
