@@ -68,6 +68,10 @@ class Schemas(unittest.TestCase):
         model = GOLDEN / "models" / "mini-qwen2-bfloat16"
         self.check("quant_plan", json.loads(self.run_tool("slim-quant", model, "--dry-run", "--json")))
         self.check("quant_summary", json.loads(self.run_tool("slim-quant", model, "-o", "quantized", "--json", "-q")))
+        for part in ("1/2", "2/2"):
+            self.run_tool("slim-quant", model, "-o", part[0], "--type", "w8a16", "--shard", part, "-q")
+        self.check("shard", json.loads((self.folder / "1" / "slim_shard.json").read_text()))
+        self.check("merge_summary", json.loads(self.run_tool("slim-quant", "merge", "merged", "1", "2", "--json", "-q")))
         self.check("quant_presets", json.loads(self.run_tool("slim-quant", "--list-presets", "--json")))
         self.check("receipt", json.loads((self.folder / "quantized" / "slim_receipt.json").read_text()))
 

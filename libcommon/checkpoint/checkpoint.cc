@@ -331,4 +331,13 @@ Status Checkpoint::CheckUnchanged() const {
   return {};
 }
 
+std::string Checkpoint::FilesIdentity() const {
+  std::string identity;
+  for (const Shard& shard : shards_) {
+    identity += fmt::format("{} {} {}\n", BaseName(shard.file.path()), shard.file.size(),
+                            shard.file.changed_ns());
+  }
+  return identity;
+}
+
 }  // namespace slim

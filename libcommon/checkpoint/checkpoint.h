@@ -97,6 +97,8 @@ class Checkpoint {
 
   // Every file still is what it was at Open.
   Status CheckUnchanged() const;
+  // Name, size and time of change of every weight file, a line each: differs when one was replaced.
+  std::string FilesIdentity() const;
 
   const std::vector<Error>& problems() const { return problems_; }
 

@@ -29,6 +29,8 @@ class File {
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
   unsigned mode() const { return mode_; }
+  // Of the last change before Open, in nanoseconds since 1970.
+  int64_t changed_ns() const { return mtime_ns_; }
 
   // Fills `to` from `offset`; the end of the file before that is an error ("file shrank").
   Status ReadExactAt(std::span<std::byte> to, uint64_t offset) const;

@@ -135,6 +135,25 @@ Status CalibrationPass::Forward(const DecoderBlock& block, BlockOptions options,
   return {};
 }
 
+std::vector<std::span<const std::byte>> CalibrationPass::State() const {
+  std::vector<std::span<const std::byte>> parts;
+  for (const std::vector<float>& hidden : hidden_)
+    parts.push_back(std::as_bytes(std::span(hidden)));
+  return parts;
+}
+
+Status CalibrationPass::Restore(std::string_view bytes) {
+  uint64_t size = 0;
+  for (const std::vector<float>& hidden : hidden_) size += hidden.size() * sizeof(float);
+  if (bytes.size() != size) return InternalError("kept activations are not of this run");
+  for (std::vector<float>& hidden : hidden_) {
+    const size_t part = hidden.size() * sizeof(float);
+    std::copy_n(bytes.data(), part, reinterpret_cast<char*>(hidden.data()));
+    bytes.remove_prefix(part);
+  }
+  return {};
+}
+
 Status CalibrationPass::Head(
     const std::function<void(const float* x, uint64_t t, uint64_t k)>& see) {
   SLIM_ASSIGN(const Norm norm,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,11 @@ class CalibrationPass {
                  const std::function<Status(size_t sample)>& sample_done, bool advance);
   // After the last block, once: calls `see` with the input of lm_head of each sample, [t, k].
   Status Head(const std::function<void(const float* x, uint64_t t, uint64_t k)>& see);
+
+  // The activations between two blocks, sample after sample, and putting them back in place: an
+  // error when they are not of this model and text.
+  std::vector<std::span<const std::byte>> State() const;
+  Status Restore(std::string_view bytes);
 
   size_t sample_count() const { return hidden_.size(); }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 #include "checkpoint/checkpoint_writer.h"
@@ -18,6 +19,7 @@
 #include "os/interrupt.h"
 #include "quant/block_quantizer.h"
 #include "quant/calibration.h"
+#include "quant/journal.h"
 #include "quant/weights.h"
 #include "verify/verify.h"
 
@@ -41,9 +43,13 @@ class Pipeline {
                                            listener_));
     }
     SLIM_TRY(CheckMemory());
+    SLIM_ASSIGN(const Part part, ChoosePart());
+    const std::string key = RunKey(source_, plan_, options_, tokens_);
     SLIM_ASSIGN(CheckpointWriter writer,
-                CheckpointWriter::Create(plan_.write, target, output, listener_));
+                CheckpointWriter::CreateResumable(part.write, target, output, key, listener_));
     writer_ = &writer;
+    skipped_ = WrittenModules(plan_, writer);
+    skipped_.merge(part.others);
     // The digests of the input are needed last and cost a pass over it: they are taken beside the
     // work.
     input_digests_ =
@@ -59,12 +65,47 @@ class Pipeline {
     SLIM_TRY(writer.Finish());
     SLIM_TRY(WriteReceiptOf(writer));
     SLIM_TRY(source_.CheckUnchanged());
-    SLIM_TRY(VerifyOutput(writer.PartialPath()));
+    if (options_.shard.whole()) SLIM_TRY(VerifyOutput(writer.PartialPath()));
     SLIM_TRY(writer.Commit());
     return Summarize(target);
   }
 
  private:
+  // What this run writes: everything, or one shard.
+  struct Part {
+    WritePlan write;
+    std::set<std::string> others;  // modules, and tensors outside the architecture, of other shards
+  };
+
+  Result<Part> ChoosePart() const {
+    if (options_.shard.whole()) return Part{plan_.write, {}};
+    if (plan_.needs_calibration) {
+      return UsageError("--shard needs a data-free recipe, this one is calibrated",
+                        "--smooth none with w8a8_dynamic, w8a16 or w4a8_dynamic; mpirun splits "
+                        "calibrated ones");
+    }
+    Part part;
+    std::set<std::string> own;
+    uint64_t index = 0;
+    const auto deal = [&](const std::string& name) {
+      (options_.shard.Owns(index++) ? own : part.others).insert(name);
+    };
+    for (const Module& module : AllModules(plan_.config)) deal(module.name);
+    for (const std::string& name : plan_.unknown_tensors) deal(name);
+    std::vector<std::string> tensors;
+    for (const PlannedTensor& tensor : plan_.write.tensors) {
+      const std::string& name = tensor.spec.name;
+      if (own.contains(name) || own.contains(std::string(SplitTensorName(name).module)))
+        tensors.push_back(name);
+    }
+    if (tensors.empty()) {
+      return UsageError(fmt::format("shard {} of {} is empty: the model has fewer modules",
+                                    options_.shard.index, options_.shard.count));
+    }
+    part.write = PartPlan(plan_.write, tensors);
+    return part;
+  }
+
   Status CheckMemory() const {
     if (options_.max_memory == 0) return {};
     uint64_t tokens = 0;
@@ -90,12 +131,15 @@ class Pipeline {
       for (const std::vector<int32_t>& sample : tokens_.samples) all_tokens += sample.size();
       calibrated_.emplace(source_, plan_, options_, *pass, all_tokens, pool_, listener_);
     }
-    for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
+    BlockJournal journal(*writer_);
+    const uint64_t first = pass ? journal.TakeUp(*pass, plan_.config.num_layers, listener_) : 0;
+    for (uint64_t layer = first; layer < plan_.config.num_layers; ++layer) {
       listener_.Progress("blocks", layer, plan_.config.num_layers);
       if (calibrated_) SLIM_TRY(calibrated_->Run(layer));
       in_block_ = calibrated_.has_value();
       for (const Module& module : BlockModules(plan_.config, layer)) SLIM_TRY(WriteModule(module));
       in_block_ = false;
+      if (pass) SLIM_TRY(journal.BlockDone(layer + 1, *pass));
     }
     listener_.Progress("blocks", plan_.config.num_layers, plan_.config.num_layers);
     const LinearPlan* head = plan_.Find(kLmHeadName);
@@ -112,12 +156,15 @@ class Pipeline {
       const bool in_block = module.name.find(".layers.") != std::string::npos;
       if (!in_block) SLIM_TRY(WriteModule(module));
     }
-    for (const std::string& name : plan_.unknown_tensors) SLIM_TRY(CopyTensor(name, name));
+    for (const std::string& name : plan_.unknown_tensors) {
+      if (!skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));
+    }
     return {};
   }
 
   Status WriteModule(const Module& module) {
     SLIM_TRY(CheckInterrupt());
+    if (skipped_.contains(module.name)) return {};
     if (module.IsLinear()) {
       SLIM_TRY(WriteLinear(*plan_.Find(module.name)));
       return WriteCache(module.name);
@@ -260,7 +307,9 @@ class Pipeline {
       for (const PlannedPair& pair : pairs)
         receipt.notes.push_back({pair.pairing.source, "smoothed"});
     }
-    return WriteReceiptFile(writer, std::move(receipt), pool_);
+    if (options_.shard.whole()) return WriteReceiptFile(writer, std::move(receipt), pool_);
+    const Json json = ShardJson(options_.shard, plan_.write, receipt);
+    return writer.WriteSideFile(kShardFileName, DumpJson(json, {.indent = 1}) + "\n");
   }
 
   QuantSummary Summarize(const std::string& target) const {
@@ -287,6 +336,8 @@ class Pipeline {
   ThreadPool pool_;
   const SideFileChoice side_files_;
   CheckpointWriter* writer_ = nullptr;
+  std::set<std::string>
+      skipped_;  // modules that an interrupted run had written, or other shards write
   std::future<Result<std::vector<FileDigest>>> input_digests_;
   CalibrationTokens tokens_;
   std::optional<BlockQuantizer> calibrated_;

@@ -65,6 +65,13 @@ constexpr Flag kFlags[] = {
      .help = "a recipe that ships with slim says what to do",
      .value = "NAME"},
     {.name = "list-presets", .help = "list the recipes that ship with slim"},
+    {.name = "resume",
+     .help = "take up what a killed run of the same command left (the default, said aloud)"},
+    {.name = "clean", .help = "remove what a killed run left and begin anew"},
+    {.name = "shard",
+     .kind = FlagKind::kText,
+     .help = "make the I-th of N parts of a data-free output; slim-quant merge joins them",
+     .value = "I/N"},
     // The traditional scripts.
     Old("model-path", FlagKind::kText),
     Old("save-directory", FlagKind::kText),
@@ -146,6 +153,15 @@ constexpr Flag kOneClickFlags[] = {
     {.name = "debug", .help = "accepted, --verbose is ours"},
 };
 
+constexpr Flag kMergeFlags[] = {
+    {.name = "force", .help = "replace the output, in one rename, if it exists"},
+    {.name = "no-fsync", .help = "do not wait for the disk: atomic, not durable"},
+};
+
+constexpr Operand kMergeOperands[] = {
+    {.name = "OUT", .help = "the checkpoint to write"},
+    {.name = "PART", .help = "what slim-quant --shard I/N made, for every I", .repeated = true}};
+
 constexpr Operand kOperands[] = {
     {.name = "MODEL", .help = "directory of a float Hugging Face checkpoint", .required = false}};
 
@@ -162,6 +178,11 @@ constexpr Command kCommands[] = {
      .flags = kOneClickFlags,
      .operands = {},
      .writes = true},
+    {.name = "merge",
+     .synopsis = "OUT PART... [options]",
+     .summary = "join the parts that --shard made",
+     .flags = kMergeFlags,
+     .operands = kMergeOperands},
 };
 
 }  // namespace

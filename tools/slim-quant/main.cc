@@ -5,8 +5,11 @@
 #include "kernels/isa.h"
 #include "options.h"
 #include "os/path_guard.h"
+#include "os/processors.h"
 #include "quant/preset.h"
 #include "quant/quantize.h"
+#include "quant/shard.h"
+#include "report/merge_report.h"
 #include "report/preset_report.h"
 #include "report/quant_report.h"
 
@@ -19,7 +22,21 @@ Status ListPresets(Console& console) {
                                       : PresetsText(presets));
 }
 
+Result<int> RunMerge(const Arguments& arguments, Console& console) {
+  const std::vector<std::string>& operands = arguments.operands();
+  const std::vector<std::string> parts(operands.begin() + 1, operands.end());
+  for (const std::string& part : parts) SLIM_TRY(CheckOutputApart(part, operands[0]));
+  const int threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  SLIM_ASSIGN(const MergeSummary summary,
+              MergeShards(parts, operands[0], arguments.output_options(), threads, console));
+  console.Note(MergeSummaryText(summary));
+  if (console.json())
+    SLIM_TRY(console.Print(DumpJson(MergeSummaryJson(summary), {.indent = 2}) + "\n"));
+  return 0;
+}
+
 Result<int> RunQuant(const Arguments& arguments, Console& console) {
+  if (arguments.command().name == "merge") return RunMerge(arguments, console);
   SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));
   if (command.list_presets) {
     SLIM_TRY(ListPresets(console));

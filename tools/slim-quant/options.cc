@@ -182,6 +182,15 @@ Result<QuantCommand> ReadQuantCommand(const Arguments& arguments, Console& conso
                                                      : ReadMain(arguments, console);
   if (!command.ok()) return command;
   command->write = arguments.output_options();
+  command->write.keep = true;
+  if (arguments.command().name.empty()) {
+    if (arguments.Has("shard")) {
+      SLIM_ASSIGN(command->options.shard, ParseShard(arguments.Text("shard")));
+    }
+    if (arguments.Has("resume") && arguments.Has("clean"))
+      return UsageError("--resume and --clean contradict each other");
+    command->write.keep = !arguments.Has("clean");
+  }
   command->dry_run = arguments.Has("dry-run");
   command->options.max_memory = arguments.Size("max-memory", 0);
   command->options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
