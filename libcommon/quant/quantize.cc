@@ -49,7 +49,7 @@ class Pipeline {
                 CheckpointWriter::CreateResumable(part.write, target, output, key, listener_));
     writer_ = &writer;
     skipped_ = WrittenModules(plan_, writer);
-    skipped_.merge(part.others);
+    skipped_.insert(part.others.begin(), part.others.end());
     // The digests of the input are needed last and cost a pass over it: they are taken beside the
     // work.
     input_digests_ =
