@@ -16,7 +16,7 @@ namespace slim {
 // What a run is asked to do: the recipe determines the bytes, the rest says how to work.
 struct QuantOptions {
   Recipe recipe;
-  ShardOf shard;            // of a data-free recipe
+  ShardOf shard = {};       // of a data-free recipe
   uint64_t max_memory = 0;  // bytes; 0: no limit
   int threads = 1;
   bool strict = false;  // what would be a guess with a warning is an error
