@@ -71,6 +71,7 @@ function(slim_install)
           DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/slim
           FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/schemas ${PROJECT_SOURCE_DIR}/presets DESTINATION ${CMAKE_INSTALL_DATADIR}/slim)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/man/guides DESTINATION ${CMAKE_INSTALL_DATADIR}/slim)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/testdata/calibration
           DESTINATION ${CMAKE_INSTALL_DATADIR}/slim)
   foreach(section 1 5)

@@ -10,6 +10,7 @@
 #include "os/digest.h"
 #include "os/install.h"
 #include "os/interrupt.h"
+#include "parallel/mpi.h"
 #include "run/embedding.h"
 #include "run/text_model.h"
 #include "text/calibration_file.h"
@@ -109,8 +110,112 @@ Result<CalibrationPass> CalibrationPass::Start(const Checkpoint& checkpoint,
   return pass;
 }
 
+// The calls of the hooks in order, on their way from the rank that ran the sample to the others.
+struct CalibrationPass::Seen {
+  enum Kind : uint64_t { kLinear, kCache, kHidden };
+  MessageWriter message;
+  Status status;
+  const float* last = nullptr;  // linears that share an input are called one after the other
+
+  void AddLinear(std::string_view name, const float* x, uint64_t t, uint64_t k) {
+    message.Add(uint64_t{kLinear});
+    message.Add(name);
+    message.Add(t);
+    message.Add(k);
+    message.Add(std::as_bytes(std::span(x, x == last ? 0 : t * k)));
+    last = x;
+  }
+};
+
+CalibrationPass::Seen CalibrationPass::ForwardApart(const DecoderBlock& block, BlockOptions options,
+                                                    size_t sample) {
+  Seen seen;
+  BlockScratch scratch;
+  options.scratch = &scratch;
+  options.tap = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {
+    if (!AllFinite(x, t * k) && seen.status.ok()) seen.status = NotFinite(name, sample);
+    seen.AddLinear(name, x, t, k);
+  };
+  if (options.cache_tap) {
+    options.cache_tap = [&](const float* keys, const float* values, uint64_t t) {
+      const uint64_t width = config_->num_kv_heads * config_->head_dim;
+      seen.last = nullptr;
+      seen.message.Add(uint64_t{Seen::kCache});
+      seen.message.Add(t);
+      seen.message.Add(std::as_bytes(std::span(keys, t * width)));
+      seen.message.Add(std::as_bytes(std::span(values, t * width)));
+    };
+  }
+  std::vector<float> hidden = hidden_[sample];
+  KvCacheLayer cache(*config_);
+  const uint64_t t = hidden.size() / config_->hidden_size;
+  Status status = block.Forward(hidden.data(), t, 0, rope_, cache, options, *pool_);
+  if (seen.status.ok()) seen.status = std::move(status);
+  if (seen.status.ok() && !AllFinite(hidden.data(), hidden.size()))
+    seen.status = NotFinite(BlockPrefix(*config_, block.layer() + 1), sample);
+  seen.message.Add(uint64_t{Seen::kHidden});
+  seen.message.Add(std::as_bytes(std::span(hidden)));
+  return seen;
+}
+
+Status CalibrationPass::ForwardInWaves(const DecoderBlock& block, const BlockOptions& options,
+                                       const std::function<Status(size_t)>& sample_done,
+                                       bool advance) {
+  Ranks& ranks = Ranks::World();
+  const auto size = static_cast<size_t>(ranks.size());
+  for (size_t wave = 0; wave < hidden_.size(); wave += size) {
+    SLIM_TRY(ranks.Agree(CheckInterrupt()));
+    const size_t mine = wave + static_cast<size_t>(ranks.rank());
+    Seen seen;
+    if (mine < hidden_.size()) seen = ForwardApart(block, options, mine);
+    SLIM_TRY(ranks.Agree(std::move(seen.status)));
+    for (size_t sample = wave; sample < std::min(wave + size, hidden_.size()); ++sample) {
+      std::vector<std::byte> bytes;
+      if (sample == mine) bytes = std::move(seen.message.bytes());
+      ranks.Broadcast(static_cast<int>(sample - wave), bytes);
+      Replay(bytes, options, advance ? &hidden_[sample] : nullptr);
+      if (sample_done) SLIM_TRY(sample_done(sample));
+    }
+  }
+  return {};
+}
+
+void CalibrationPass::Replay(std::span<const std::byte> bytes, const BlockOptions& options,
+                             std::vector<float>* hidden) {
+  MessageReader message(bytes);
+  // Aligned copies: a message packs its parts without gaps.
+  std::vector<float> x;
+  std::vector<float> values;
+  const auto read = [&](std::vector<float>& to) {
+    const auto part = message.Bytes();
+    if (part.empty()) return;
+    to.resize(part.size() / sizeof(float));
+    std::copy(part.begin(), part.end(), std::as_writable_bytes(std::span(to)).begin());
+  };
+  while (!message.AtEnd()) {
+    const uint64_t kind = message.Number();
+    if (kind == Seen::kHidden) {
+      read(x);
+      if (hidden != nullptr) *hidden = x;
+    } else if (kind == Seen::kCache) {
+      const uint64_t t = message.Number();
+      read(x);
+      read(values);
+      options.cache_tap(x.data(), values.data(), t);
+    } else {
+      const std::string name = message.Text();
+      const uint64_t t = message.Number();
+      const uint64_t k = message.Number();
+      read(x);
+      if (options.tap) options.tap(name, x.data(), t, k);
+    }
+  }
+}
+
 Status CalibrationPass::Forward(const DecoderBlock& block, BlockOptions options,
                                 const std::function<Status(size_t)>& sample_done, bool advance) {
+  if (!Ranks::World().alone() && !options.replace_input)
+    return ForwardInWaves(block, options, sample_done, advance);
   std::string broken;
   BlockScratch scratch;
   const LinearTap see = std::move(options.tap);

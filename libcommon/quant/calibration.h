@@ -38,7 +38,9 @@ class CalibrationPass {
 
   // Runs every sample through `block`, whose hooks `options` holds; `sample_done` (may be empty) is
   // called after each. With `advance` the outputs become the inputs of the next block, else they
-  // are dropped. Errors: QU-activation-not-finite names block, linear and sample; those of
+  // are dropped. Under mpirun the samples are spread over the ranks, and every rank's hooks see all
+  // of them in order, unless replace_input makes one depend on those before. Errors:
+  // QU-activation-not-finite names block, linear and sample; those of
   // `sample_done`.
   Status Forward(const DecoderBlock& block, BlockOptions options,
                  const std::function<Status(size_t sample)>& sample_done, bool advance);
@@ -55,6 +57,13 @@ class CalibrationPass {
  private:
   CalibrationPass(const Checkpoint& checkpoint, const ModelConfig& config, ThreadPool& pool)
       : checkpoint_(&checkpoint), config_(&config), pool_(&pool), rope_(config) {}
+
+  struct Seen;  // what the hooks of one sample were called with
+  Seen ForwardApart(const DecoderBlock& block, BlockOptions options, size_t sample);
+  Status ForwardInWaves(const DecoderBlock& block, const BlockOptions& options,
+                        const std::function<Status(size_t sample)>& sample_done, bool advance);
+  static void Replay(std::span<const std::byte> bytes, const BlockOptions& options,
+                     std::vector<float>* hidden);
 
   const Checkpoint* checkpoint_;
   const ModelConfig* config_;

@@ -17,6 +17,7 @@
 #include "kernels/reduce.h"
 #include "model/modules.h"
 #include "os/interrupt.h"
+#include "parallel/mpi.h"
 #include "quant/block_quantizer.h"
 #include "quant/calibration.h"
 #include "quant/journal.h"
@@ -37,18 +38,41 @@ class Pipeline {
         pool_(options.threads),
         side_files_(ChooseSideFiles(source, false)) {}
 
+  // Under mpirun rank 0 writes; the others compute, and return a summary of nothing.
   Result<QuantSummary> Run(const std::string& target, const OutputOptions& output) {
+    SLIM_TRY(ranks_.Agree(Prepare()));
+    std::optional<CheckpointWriter> writer;
+    SLIM_TRY(ranks_.Agree(ranks_.rank() == 0 ? Open(target, output, writer) : Status()));
+    ShareSkipped();
+    SLIM_TRY(WriteBlocks());
+    SLIM_TRY(WriteRest());
+    if (ranks_.rank() == 0) SLIM_TRY(Complete());
+    return Summarize(target);
+  }
+
+ private:
+  // What this run writes: everything, or one shard.
+  struct Part {
+    WritePlan write;
+    std::set<std::string> others;  // modules, and tensors outside the architecture, of other shards
+  };
+
+  Status Prepare() {
     if (plan_.needs_calibration) {
       SLIM_ASSIGN(tokens_, LoadCalibration(source_, plan_.config, options_.recipe.calibration_file,
                                            listener_));
     }
-    SLIM_TRY(CheckMemory());
+    return CheckMemory();
+  }
+
+  Status Open(const std::string& target, const OutputOptions& output,
+              std::optional<CheckpointWriter>& writer) {
     SLIM_ASSIGN(const Part part, ChoosePart());
     const std::string key = RunKey(source_, plan_, options_, tokens_);
-    SLIM_ASSIGN(CheckpointWriter writer,
+    SLIM_ASSIGN(CheckpointWriter opened,
                 CheckpointWriter::CreateResumable(part.write, target, output, key, listener_));
-    writer_ = &writer;
-    skipped_ = WrittenModules(plan_, writer);
+    writer_ = &writer.emplace(std::move(opened));
+    skipped_ = WrittenModules(plan_, *writer_);
     skipped_.insert(part.others.begin(), part.others.end());
     // The digests of the input are needed last and cost a pass over it: they are taken beside the
     // work.
@@ -59,23 +83,48 @@ class Pipeline {
           ThreadPool pool(1);
           return DigestInputs(source_, side_files, pool);
         });
-    SLIM_TRY(WriteBlocks());
-    SLIM_TRY(WriteRest());
-    SLIM_TRY(WriteSideFiles(writer));
-    SLIM_TRY(writer.Finish());
-    SLIM_TRY(WriteReceiptOf(writer));
-    SLIM_TRY(source_.CheckUnchanged());
-    if (options_.shard.whole()) SLIM_TRY(VerifyOutput(writer.PartialPath()));
-    SLIM_TRY(writer.Commit());
-    return Summarize(target);
+    return {};
   }
 
- private:
-  // What this run writes: everything, or one shard.
-  struct Part {
-    WritePlan write;
-    std::set<std::string> others;  // modules, and tensors outside the architecture, of other shards
-  };
+  // Every rank must deal out the same linears.
+  void ShareSkipped() {
+    if (ranks_.alone()) return;
+    MessageWriter message;
+    if (ranks_.rank() == 0) {
+      for (const std::string& module : skipped_) message.Add(module);
+    }
+    ranks_.Broadcast(0, message.bytes());
+    skipped_.clear();
+    for (MessageReader reader(message.bytes()); !reader.AtEnd();) skipped_.insert(reader.Text());
+  }
+
+  Status Complete() {
+    SLIM_TRY(WriteSideFiles(*writer_));
+    SLIM_TRY(writer_->Finish());
+    SLIM_TRY(WriteReceiptOf(*writer_));
+    SLIM_TRY(source_.CheckUnchanged());
+    if (options_.shard.whole()) SLIM_TRY(VerifyOutput(writer_->PartialPath()));
+    return writer_->Commit();
+  }
+
+  // The first block that is still to be run, on every rank.
+  uint64_t TakeUpBlocks(BlockJournal* journal, CalibrationPass& pass) {
+    uint64_t first = 0;
+    if (journal != nullptr) first = journal->TakeUp(pass, plan_.config.num_layers, listener_);
+    if (ranks_.alone()) return first;
+    MessageWriter message;
+    message.Add(first);
+    ranks_.Broadcast(0, message.bytes());
+    first = MessageReader(message.bytes()).Number();
+    if (first == 0) return 0;
+    std::vector<std::byte> state;
+    for (const auto& part : pass.State()) state.insert(state.end(), part.begin(), part.end());
+    ranks_.Broadcast(0, state);
+    // The size is that of every rank's own state: the same text and model.
+    static_cast<void>(
+        pass.Restore({reinterpret_cast<const char*>(state.data()), state.size()}).ok());
+    return first;
+  }
 
   Result<Part> ChoosePart() const {
     if (options_.shard.whole()) return Part{plan_.write, {}};
@@ -131,15 +180,16 @@ class Pipeline {
       for (const std::vector<int32_t>& sample : tokens_.samples) all_tokens += sample.size();
       calibrated_.emplace(source_, plan_, options_, *pass, all_tokens, pool_, listener_);
     }
-    BlockJournal journal(*writer_);
-    const uint64_t first = pass ? journal.TakeUp(*pass, plan_.config.num_layers, listener_) : 0;
+    std::optional<BlockJournal> journal;
+    if (writer_ != nullptr) journal.emplace(*writer_);
+    const uint64_t first = pass ? TakeUpBlocks(journal ? &*journal : nullptr, *pass) : 0;
     for (uint64_t layer = first; layer < plan_.config.num_layers; ++layer) {
       listener_.Progress("blocks", layer, plan_.config.num_layers);
       if (calibrated_) SLIM_TRY(calibrated_->Run(layer));
       in_block_ = calibrated_.has_value();
       for (const Module& module : BlockModules(plan_.config, layer)) SLIM_TRY(WriteModule(module));
       in_block_ = false;
-      if (pass) SLIM_TRY(journal.BlockDone(layer + 1, *pass));
+      if (pass && journal) SLIM_TRY(journal->BlockDone(layer + 1, *pass));
     }
     listener_.Progress("blocks", plan_.config.num_layers, plan_.config.num_layers);
     const LinearPlan* head = plan_.Find(kLmHeadName);
@@ -157,7 +207,7 @@ class Pipeline {
       if (!in_block) SLIM_TRY(WriteModule(module));
     }
     for (const std::string& name : plan_.unknown_tensors) {
-      if (!skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));
+      if (writer_ != nullptr && !skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));
     }
     return {};
   }
@@ -165,6 +215,11 @@ class Pipeline {
   Status WriteModule(const Module& module) {
     SLIM_TRY(CheckInterrupt());
     if (skipped_.contains(module.name)) return {};
+    if (!ranks_.alone() && !plan_.needs_calibration && module.IsLinear() &&
+        plan_.Find(module.name)->scheme != Scheme::kFloat) {
+      return WriteDealtLinear(*plan_.Find(module.name));
+    }
+    if (writer_ == nullptr) return {};
     if (module.IsLinear()) {
       SLIM_TRY(WriteLinear(*plan_.Find(module.name)));
       return WriteCache(module.name);
@@ -205,17 +260,51 @@ class Pipeline {
       head.range = head_range_;
       calibrated = &head;
     }
+    SLIM_ASSIGN(const LinearRecord record, QuantizeModule(linear, calibrated));
+    return WriteRecord(record);
+  }
+
+  Result<LinearRecord> QuantizeModule(const LinearPlan& linear, CalibratedLinear* calibrated) {
     LinearRecord read;
     if (!in_block_) {
-      SLIM_ASSIGN(read[Role::kWeight], source_.Read(SourceOf(weight_name)));
+      SLIM_ASSIGN(read[Role::kWeight], source_.Read(SourceOf(linear.name + ".weight")));
       if (linear.has_bias) {
-        SLIM_ASSIGN(read[Role::kBias], source_.Read(bias_name));
+        SLIM_ASSIGN(read[Role::kBias], source_.Read(linear.name + ".bias"));
       }
     }
     const LinearRecord& weights = in_block_ ? calibrated_->block().Linear(linear.name) : read;
-    SLIM_ASSIGN(const LinearRecord record, QuantizeCalibrated(linear, weights, calibrated, options_,
-                                                              plan_.model_dtype, pool_));
-    return WriteRecord(record);
+    return QuantizeCalibrated(linear, weights, calibrated, options_, plan_.model_dtype, pool_);
+  }
+
+  // Data-free linears are dealt to the ranks in turn; rank 0 gets the others' results and writes.
+  Status WriteDealtLinear(const LinearPlan& linear) {
+    const int owner = static_cast<int>(dealt_++ % static_cast<uint64_t>(ranks_.size()));
+    if (owner == ranks_.rank()) {
+      auto record = QuantizeModule(linear, nullptr);
+      if (owner == 0) return record.ok() ? WriteRecord(*record) : Status(std::move(record).error());
+      MessageWriter message;
+      AddResult(record, message);
+      ranks_.Send(0, message.bytes());
+      return {};
+    }
+    if (ranks_.rank() != 0) return {};
+    const std::vector<std::byte> bytes = ranks_.Receive(owner);
+    MessageReader message(bytes);
+    SLIM_TRY(message.ReadStatus());
+    while (!message.AtEnd()) {
+      const std::string name = message.Text();
+      SLIM_TRY(writer_->Write(name, message.Bytes()));
+    }
+    return {};
+  }
+
+  static void AddResult(const Result<LinearRecord>& record, MessageWriter& message) {
+    message.AddStatus(record.ok() ? Status() : Status(record.error()));
+    for (size_t i = 0; record.ok() && i < kRoleCount; ++i) {
+      if (record->parts[i].empty()) continue;
+      message.Add(fmt::format("{}.{}", record->name, RoleSuffix(static_cast<Role>(i))));
+      message.Add(record->parts[i].data.bytes());
+    }
   }
 
   // lm_head may be the embedding.
@@ -335,7 +424,9 @@ class Pipeline {
   Listener& listener_;
   ThreadPool pool_;
   const SideFileChoice side_files_;
-  CheckpointWriter* writer_ = nullptr;
+  Ranks& ranks_ = Ranks::World();
+  uint64_t dealt_ = 0;                  // linears that had their turn
+  CheckpointWriter* writer_ = nullptr;  // on rank 0
   std::set<std::string>
       skipped_;  // modules that an interrupted run had written, or other shards write
   std::future<Result<std::vector<FileDigest>>> input_digests_;

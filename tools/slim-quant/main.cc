@@ -1,68 +1,28 @@
 // slim-quant: float checkpoint in, quantized checkpoint out.
-#include "checkpoint/checkpoint.h"
+#include <cerrno>
+#include <cstdio>
+
 #include "cli/run_tool.h"
+#include "commands.h"
 #include "flags.h"
 #include "kernels/isa.h"
-#include "options.h"
-#include "os/path_guard.h"
-#include "os/processors.h"
-#include "quant/preset.h"
-#include "quant/quantize.h"
-#include "quant/shard.h"
-#include "report/merge_report.h"
-#include "report/preset_report.h"
-#include "report/quant_report.h"
+#include "parallel/mpi.h"
 
-namespace slim {
 namespace {
 
-Status ListPresets(Console& console) {
-  SLIM_ASSIGN(const std::vector<Preset> presets, LoadPresets());
-  return console.Print(console.json() ? DumpJson(PresetsJson(presets), {.indent = 2}) + "\n"
-                                      : PresetsText(presets));
-}
-
-Result<int> RunMerge(const Arguments& arguments, Console& console) {
-  const std::vector<std::string>& operands = arguments.operands();
-  const std::vector<std::string> parts(operands.begin() + 1, operands.end());
-  for (const std::string& part : parts) SLIM_TRY(CheckOutputApart(part, operands[0]));
-  const int threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
-  SLIM_ASSIGN(const MergeSummary summary,
-              MergeShards(parts, operands[0], arguments.output_options(), threads, console));
-  console.Note(MergeSummaryText(summary));
-  if (console.json())
-    SLIM_TRY(console.Print(DumpJson(MergeSummaryJson(summary), {.indent = 2}) + "\n"));
-  return 0;
-}
-
-Result<int> RunQuant(const Arguments& arguments, Console& console) {
-  if (arguments.command().name == "merge") return RunMerge(arguments, console);
-  SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));
-  if (command.list_presets) {
-    SLIM_TRY(ListPresets(console));
-    return 0;
-  }
-  if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
-  SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenFloat(command.model));
-  SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));
-  if (command.dry_run) {
-    SLIM_TRY(console.Print(
-        console.json() ? DumpJson(QuantPlanJson(plan, command.options), {.indent = 2}) + "\n"
-                       : QuantPlanText(plan, command.options)));
-    return 0;
-  }
-  SLIM_ASSIGN(const QuantSummary summary,
-              Quantize(source, plan, command.options, command.output, command.write, console));
-  console.Note(QuantSummaryText(summary));
-  if (console.json())
-    SLIM_TRY(
-        console.Print(DumpJson(QuantSummaryJson(summary, command.options), {.indent = 2}) + "\n"));
-  return 0;
+// Joins the other processes of an mpirun before anything is read; only the first one talks.
+slim::Status StartUp() {
+  SLIM_TRY(slim::IsaEnvironmentStatus());
+  slim::Ranks& ranks = slim::Ranks::World();
+  SLIM_TRY(ranks.Start());
+  const bool silent = ranks.rank() == 0 || (std::freopen("/dev/null", "w", stdout) != nullptr &&
+                                            std::freopen("/dev/null", "w", stderr) != nullptr);
+  return silent ? slim::Status() : slim::SystemError("/dev/null", "cannot open", errno);
 }
 
 }  // namespace
-}  // namespace slim
 
 int main(int argc, char** argv) {
-  return slim::RunTool(slim::kQuantTool, argc, argv, slim::RunQuant, slim::IsaEnvironmentStatus);
+  const int code = slim::RunTool(slim::kQuantTool, argc, argv, slim::RunQuant, StartUp);
+  return slim::Ranks::World().Finish(code);
 }

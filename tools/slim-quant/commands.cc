@@ -1,0 +1,67 @@
+#include "commands.h"
+
+#include "checkpoint/checkpoint.h"
+#include "options.h"
+#include "os/path_guard.h"
+#include "os/processors.h"
+#include "parallel/mpi.h"
+#include "quant/preset.h"
+#include "quant/quantize.h"
+#include "quant/shard.h"
+#include "report/merge_report.h"
+#include "report/preset_report.h"
+#include "report/quant_report.h"
+
+namespace slim {
+namespace {
+
+Status ListPresets(Console& console) {
+  SLIM_ASSIGN(const std::vector<Preset> presets, LoadPresets());
+  return console.Print(console.json() ? DumpJson(PresetsJson(presets), {.indent = 2}) + "\n"
+                                      : PresetsText(presets));
+}
+
+Result<int> RunMerge(const Arguments& arguments, Console& console) {
+  const std::vector<std::string>& operands = arguments.operands();
+  const std::vector<std::string> parts(operands.begin() + 1, operands.end());
+  for (const std::string& part : parts) SLIM_TRY(CheckOutputApart(part, operands[0]));
+  const int threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  SLIM_ASSIGN(const MergeSummary summary,
+              MergeShards(parts, operands[0], arguments.output_options(), threads, console));
+  console.Note(MergeSummaryText(summary));
+  if (console.json())
+    SLIM_TRY(console.Print(DumpJson(MergeSummaryJson(summary), {.indent = 2}) + "\n"));
+  return 0;
+}
+
+}  // namespace
+
+Result<int> RunQuant(const Arguments& arguments, Console& console) {
+  const bool talks = Ranks::World().rank() == 0;
+  if (arguments.command().name == "merge") return talks ? RunMerge(arguments, console) : 0;
+  SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));
+  if (command.list_presets) {
+    if (talks) SLIM_TRY(ListPresets(console));
+    return 0;
+  }
+  if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
+  SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenFloat(command.model));
+  SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));
+  if (command.dry_run) {
+    if (!talks) return 0;
+    SLIM_TRY(console.Print(
+        console.json() ? DumpJson(QuantPlanJson(plan, command.options), {.indent = 2}) + "\n"
+                       : QuantPlanText(plan, command.options)));
+    return 0;
+  }
+  SLIM_ASSIGN(const QuantSummary summary,
+              Quantize(source, plan, command.options, command.output, command.write, console));
+  if (!talks) return 0;
+  console.Note(QuantSummaryText(summary));
+  if (console.json())
+    SLIM_TRY(
+        console.Print(DumpJson(QuantSummaryJson(summary, command.options), {.indent = 2}) + "\n"));
+  return 0;
+}
+
+}  // namespace slim
