@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Random single corruptions of checkpoints' data, each found with a manifest and named; and no false alarm on untouched ones.
+
+SLIM_CORRUPTIONS sets how many (default 300): a flipped bit, a zeroed page, two tensors of one shape swapped, another value in a JSON
+file, another byte in a side file.
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "testdata" / "golden"
+BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
+COUNT = int(os.environ.get("SLIM_CORRUPTIONS", "300"))
+BASES = [GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static", GOLDEN / "traditional" / "mini-qwen2-bfloat16" / "m0-w8a8-m1",
+         GOLDEN / "one-click" / "mini-qwen3-float16" / "w8a8-static"]
+PAGE = 4096
+
+
+def header_of(content):
+    length, = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8:8 + length])
+    header.pop("__metadata__", None)
+    return 8 + length, header
+
+
+def leaves(value, path=""):
+    """(path as slim-verify writes it, container, key) of every scalar."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        at = f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}" if path else key
+        if isinstance(item, (dict, list)):
+            yield from leaves(item, at)
+        else:
+            yield at, value, key
+
+
+def other(value, rng):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + rng.choice([1, -1, 7])
+    return (value or "") + "x"
+
+
+class Corruptor:
+    """Writes copies of a base with one thing changed; returns what a report must name."""
+
+    def __init__(self, base, manifest, rng):
+        self.base, self.manifest, self.rng = base, manifest, rng
+        self.weights, = [path.name for path in base.glob("*.safetensors")]
+        self.content = (base / self.weights).read_bytes()
+        self.start, self.tensors = header_of(self.content)
+        self.texts = {path.name: path.read_bytes() for path in base.iterdir() if path.suffix != ".safetensors"}
+
+    def tensor_at(self, offset):
+        return next(name for name, tensor in self.tensors.items()
+                    if tensor["data_offsets"][0] <= offset - self.start < tensor["data_offsets"][1])
+
+    def bit(self):
+        content = bytearray(self.content)
+        offset = self.rng.randrange(self.start, len(content))
+        content[offset] ^= 1 << self.rng.randrange(8)
+        return self.weights, content, self.tensor_at(offset)
+
+    def page(self):
+        content = bytearray(self.content)
+        while True:
+            offset = self.rng.randrange(self.start // PAGE + 1, len(content) // PAGE) * PAGE
+            if any(content[offset:offset + PAGE]):
+                break
+        first = next(i for i in range(offset, offset + PAGE) if content[i])
+        content[offset:offset + PAGE] = bytes(PAGE)
+        return self.weights, content, self.tensor_at(first)
+
+    def swap(self):
+        content = bytearray(self.content)
+        while True:
+            one, two = self.rng.sample(sorted(self.tensors), 2)
+            a, b = self.tensors[one], self.tensors[two]
+            if (a["dtype"], a["shape"]) != (b["dtype"], b["shape"]):
+                continue
+            (begin_a, end_a), (begin_b, end_b) = a["data_offsets"], b["data_offsets"]
+            bytes_a, bytes_b = (content[self.start + begin:self.start + end] for begin, end in ((begin_a, end_a), (begin_b, end_b)))
+            if bytes_a != bytes_b:
+                break
+        content[self.start + begin_a:self.start + end_a] = bytes_b
+        content[self.start + begin_b:self.start + end_b] = bytes_a
+        return self.weights, content, one
+
+    def value(self):
+        name = self.rng.choice(["config.json", "generation_config.json", "tokenizer_config.json"])
+        document = json.loads(self.texts[name])
+        path, container, key = self.rng.choice(list(leaves(document)))
+        container[key] = other(container[key], self.rng)
+        return name, json.dumps(document, indent=2).encode(), path
+
+    def side_file(self):
+        name = self.rng.choice(sorted(self.texts))
+        content = bytearray(self.texts[name])
+        content[self.rng.randrange(len(content))] ^= 1 << self.rng.randrange(8)
+        return name, content, None
+
+    def write(self, folder):
+        name, content, subject = self.rng.choice([self.bit, self.bit, self.page, self.swap, self.value, self.side_file])()
+        folder.mkdir()
+        for path in self.base.iterdir():
+            if path.name != name:
+                (folder / path.name).symlink_to(path)
+        (folder / name).write_bytes(content)
+        (folder / "slim_manifest.json").symlink_to(self.manifest)
+        return name, subject
+
+
+class Corruption(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory()
+        self.folder = pathlib.Path(self.scratch.name)
+
+    def tearDown(self):
+        self.scratch.cleanup()
+
+    def run_tool(self, *arguments, paths):
+        result = subprocess.run([BIN / "slim-verify", *arguments, "--json", "-"], input="".join(f"{path}\n" for path in paths),
+                                capture_output=True, text=True, timeout=600, check=False)
+        self.assertIn(result.returncode, (0, 1), result.stderr[-2000:])
+        return json.loads(result.stdout)
+
+    def test_every_corruption_is_named(self):
+        wanted = []
+        for base in BASES:
+            rng = random.Random(base.name)
+            manifest = self.folder / f"{len(wanted)}.json"
+            subprocess.run([BIN / "slim-verify", "-q", "--manifest", "write", "--manifest-file", manifest, base], check=True)
+            corruptor = Corruptor(base, manifest, rng)
+            for _ in range(COUNT // len(BASES)):
+                folder = self.folder / f"c{len(wanted)}"
+                wanted.append((folder, *corruptor.write(folder)))
+        reports = self.run_tool("--manifest", "check", paths=[folder for folder, _, _ in wanted])["reports"]
+        missed = [(folder.name, name, subject, report["findings"])
+                  for (folder, name, subject), report in zip(wanted, reports) if not self.names(report, name, subject)]
+        print(f"{len(wanted) - len(missed)} of {len(wanted)} corruptions found and named")
+        self.assertEqual(missed, [])
+
+    @staticmethod
+    def names(report, name, subject):
+        findings = report["findings"]
+        if report["ok"] or {pathlib.Path(finding["path"]).name for finding in findings} != {name}:
+            return False
+        quoted = [finding["message"].split("'")[1] for finding in findings if "'" in finding["message"]]
+        return subject is None or subject in quoted or any(subject == finding["tensor"] for finding in findings)
+
+    def test_no_false_alarm(self):
+        """Copies, the cache's links to blobs, and harmless files beside: no error without a manifest, no finding with one."""
+        goldens = sorted(path.parent for path in GOLDEN.rglob("config.json"))
+        paths = []
+        for number in range(200):
+            golden = goldens[number % len(goldens)]
+            folder = self.folder / f"{number}" / "snapshot"
+            folder.mkdir(parents=True)
+            blobs = folder.parent / "blobs"
+            blobs.mkdir()
+            for index, file in enumerate(sorted(golden.iterdir())):
+                if not file.is_file():
+                    continue
+                (blobs / str(index)).symlink_to(file) if number % 3 else shutil.copyfile(file, blobs / str(index))
+                (folder / file.name).symlink_to(pathlib.Path("..") / "blobs" / str(index))
+            for extra in ("README.md", "LICENSE", ".gitattributes", "notes.txt")[:number % 5]:
+                (folder / extra).write_text("harmless\n")
+            paths.append(folder)
+        for report in self.run_tool("--deep", paths=paths)["reports"]:
+            self.assertEqual(report.get("errors"), 0, report)
+        self.run_tool("--manifest", "write", paths=paths)
+        for report in self.run_tool("--manifest", "check", paths=paths)["reports"]:
+            self.assertEqual(report["findings"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
