@@ -73,7 +73,8 @@ def main():
     description = {name: label for name, _, _, label in tensors}
     description.update(version="1.0.0", model_quant_type="W8A8_DYNAMIC", metadata={}, group_size=0, optional={})
     (arguments.out / "quant_model_description.json").write_text(json.dumps(description, indent=4))
-    config = {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "torch_dtype": "bfloat16"}
+    # No architecture that is known: the layout has experts only.
+    config = {"architectures": ["ExpertsForCausalLM"], "model_type": "experts", "torch_dtype": "bfloat16"}
     (arguments.out / "config.json").write_text(json.dumps(config, indent=2))
     (arguments.out / "tokenizer.json").write_text("{}")
     print(f"{arguments.out}: {len(tensors)} tensors in {arguments.shards} shards, {total} bytes described")

@@ -27,7 +27,7 @@ sums() { find "$work/model" -type f -print0 | xargs -0 -P 2 -n 1 xxhsum -H2 >/de
 manifest() { slim-verify --quiet --threads 2 --manifest write --manifest-file "$work/manifest.json" --force "$work/model"; }
 check() { slim-verify --quiet --threads 2 --manifest check --manifest-file "$work/manifest.json" "$work/model"; }
 deep() { slim-verify --quiet --threads 2 --deep "$work/model"; }
-headers() { slim-verify --quiet --threads 2 "$work/large" || [ $? -eq 1 ]; }
+headers() { slim-verify --quiet --threads 2 "$work/large"; }
 fastest() { sort -n "$work/$1.s" | sed -n 1p; }
 rm -f "$work"/*.s
 for _ in $(seq "$rounds"); do
