@@ -153,14 +153,25 @@ Result<DiffResult> CompareCheckpoints(const DiffOptions& options, Listener& list
       MakeWindows(tokenizer, prompts, {result.window_tokens, options.max_windows}, first.config));
 
   ThreadPool pool(options.threads);
-  SLIM_ASSIGN(const Model first_model, LoadModel(first, options, pool, listener));
-  SLIM_ASSIGN(const Model second_model, LoadModel(second, options, pool, listener));
+  SLIM_ASSIGN(Model first_model, LoadModel(first, options, pool, listener));
+  SLIM_ASSIGN(Model second_model, LoadModel(second, options, pool, listener));
+  RoutingComparison routing;
+  const bool routed = RoutingComparison::Comparable(first.config, second.config);
+  if (routed) {
+    first_model.set_routing_tap(
+        [&](uint64_t layer, const Routing& chosen) { routing.AddFirst(layer, chosen); });
+    second_model.set_routing_tap(
+        [&](uint64_t layer, const Routing& chosen) { routing.AddSecond(layer, chosen); });
+  }
   ModelLogits first_logits(first_model);
   ModelLogits second_logits(second_model);
   SLIM_ASSIGN(LockStepResult lock_step,
               CompareLogits(first_logits, second_logits, windows, pool, listener));
+  first_model.set_routing_tap({});
+  second_model.set_routing_tap({});
   result.non_finite = std::move(lock_step.non_finite);
   if (result.non_finite) return result;
+  if (routed) result.routing = routing.Summarize();
   result.summary = lock_step.summary;
   result.thresholds = CheckThresholds(options.thresholds, result.summary);
   if (options.greedy) SLIM_TRY(AddGreedy(first_model, second_model, tokenizer, windows, result));

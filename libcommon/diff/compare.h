@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "diff/lock_step.h"
 #include "diff/metrics.h"
+#include "diff/routing.h"
 #include "diff/threshold.h"
 #include "run/linear_layer.h"
 
@@ -52,6 +53,7 @@ struct DiffResult {
   std::string prompts;  // where they came from
   uint64_t window_tokens = 0;
   LogitSummary summary;
+  std::optional<RoutingSummary> routing;  // of models with experts
   std::vector<GreedyText> greedy;
   std::vector<ThresholdResult> thresholds;
   // Set when logits of one were not finite: no figure counts then, and no limit is met.

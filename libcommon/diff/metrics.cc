@@ -11,13 +11,14 @@
 namespace slim {
 namespace {
 
-constexpr std::array<std::pair<Metric, std::string_view>, 7> kNames = {{
+constexpr std::array<std::pair<Metric, std::string_view>, 8> kNames = {{
     {Metric::kKl, "kl"},
     {Metric::kTop1, "top1"},
     {Metric::kTop5, "top5"},
     {Metric::kCosine, "cosine"},
     {Metric::kRmse, "rmse"},
     {Metric::kPerplexity, "ppl"},
+    {Metric::kRouting, "routing"},
     {Metric::kGreedy, "greedy"},
 }};
 

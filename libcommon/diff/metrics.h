@@ -20,7 +20,7 @@
 namespace slim {
 
 // What a report shows. The names are those of --metrics and of the report's fields.
-enum class Metric : uint8_t { kKl, kTop1, kTop5, kCosine, kRmse, kPerplexity, kGreedy };
+enum class Metric : uint8_t { kKl, kTop1, kTop5, kCosine, kRmse, kPerplexity, kRouting, kGreedy };
 std::span<const Metric> AllMetrics();
 std::string_view MetricName(Metric metric);  // "kl", "top1", "top5", "cosine", "rmse", …
 std::optional<Metric> ParseMetric(std::string_view name);

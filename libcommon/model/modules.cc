@@ -143,10 +143,10 @@ bool HasComponent(std::string_view name, std::string_view wanted) {
 
 // Names of float modules that hold a matrix and are no linear, or that no loader takes quantized.
 bool IsNoQuantizableLinear(std::string_view module) {
-  constexpr std::array<std::string_view, 16> kNames = {
-      "lm_head", "embed_out",  "embed_tokens",       "wte",  "wpe",    "word_embeddings",
-      "gate",    "embeddings", "shared_expert_gate", "norm", "router", "position_embeddings",
-      "conv1d",  "embed_in",   "embedding",          "conv"};
+  constexpr std::array<std::string_view, 15> kNames = {
+      "embed_out",  "embed_tokens",       "wte",  "wpe",    "word_embeddings",     "gate",
+      "embeddings", "shared_expert_gate", "norm", "router", "position_embeddings", "conv1d",
+      "embed_in",   "embedding",          "conv"};
   const std::string_view last = module.substr(module.rfind('.') + 1);
   const bool known = std::find(kNames.begin(), kNames.end(), last) != kNames.end();
   return known || last.find("norm") != std::string_view::npos ||

@@ -63,8 +63,9 @@ enum class ModelPart : uint8_t { kDecoder, kMtp, kVision, kOther };
 ModelPart PartOf(const ModelConfig& config, std::string_view tensor);
 
 // The linears of a checkpoint whose architecture slim does not know, by name rule: every float
-// `<module>.weight` of two dimensions, but embeddings, heads, norms, convolutions and routers, in
-// natural order of names. Enough for types that need no calibration.
+// `<module>.weight` of two dimensions, but embeddings, norms, convolutions, routers and the towers
+// of other inputs, in natural order of names; lm_head among them. Enough for types that need no
+// calibration.
 std::vector<Module> LinearsByName(const Checkpoint& checkpoint);
 
 }  // namespace slim

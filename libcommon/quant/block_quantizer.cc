@@ -170,7 +170,9 @@ Status BlockQuantizer::Forward(const Stage& stage, bool advance) {
     AddMoments(*linear, x, t, k);
   };
   options.cache_tap = [&](const float* keys, const float* values, uint64_t t) {
-    stats_->AddCache(keys, values, t, plan_.config.num_kv_heads * plan_.config.head_dim);
+    const uint64_t heads = plan_.config.num_kv_heads;
+    stats_->AddCache(keys, heads * plan_.config.head_dim, values, heads * plan_.config.ValueDim(),
+                     t);
   };
   if (sequential) {
     options.replace_input = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {

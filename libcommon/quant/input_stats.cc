@@ -71,9 +71,10 @@ void BlockStats::AddInput(std::string_view linear, const float* x, uint64_t t, u
   }
 }
 
-void BlockStats::AddCache(const float* key_rows, const float* value_rows, uint64_t t, uint64_t k) {
-  sample_keys_.Update(key_rows, t, k);
-  sample_values_.Update(value_rows, t, k);
+void BlockStats::AddCache(const float* key_rows, uint64_t key_width, const float* value_rows,
+                          uint64_t value_width, uint64_t t) {
+  sample_keys_.Update(key_rows, t, key_width);
+  sample_values_.Update(value_rows, t, value_width);
 }
 
 void BlockStats::EndSample() {

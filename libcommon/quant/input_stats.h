@@ -42,8 +42,9 @@ class BlockStats {
   void KeepTokens(std::set<std::string, std::less<>> leaders, uint64_t token_limit,
                   uint64_t all_tokens);
   void AddInput(std::string_view linear, const float* x, uint64_t t, uint64_t k);
-  // Keys (rotated) and values, [t, k].
-  void AddCache(const float* keys, const float* values, uint64_t t, uint64_t k);
+  // Keys (rotated), [t, key_width], and values, [t, value_width].
+  void AddCache(const float* key_rows, uint64_t key_width, const float* value_rows,
+                uint64_t value_width, uint64_t t);
   void EndSample();
 
   ChannelRange keys;  // over all samples

@@ -49,12 +49,13 @@ class Planner {
   Result<QuantPlan> Plan() {
     SLIM_TRY(CheckSource());
     SLIM_TRY(ReadConfig());
-    modules_ = AllModules(plan_.config);
+    plan_.modules = plan_.by_name ? LinearsByName(source_) : AllModules(plan_.config);
     SLIM_TRY(CheckTensors());
     SLIM_TRY(ChooseTypes());
     SLIM_TRY(ChooseSmoothing());
     SLIM_TRY(ChooseCache());
     ChooseCalibration();
+    SLIM_TRY(CheckByName());
     PlanTensors();
     return std::move(plan_);
   }
@@ -83,6 +84,10 @@ class Planner {
           .WithPath(path);
     }
     auto config = ReadModelConfig(source_);
+    if (!config.ok() && config.error().rule == "CF-unknown-architecture") {
+      unknown_architecture_ = std::move(config).error();
+      return UseNames();
+    }
     if (!config.ok()) return std::move(config).error();
     plan_.config = std::move(*config);
     const TensorEntry* embedding =
@@ -94,6 +99,33 @@ class Planner {
           fmt::format("config.json says {}, the weights are {}: loaders will cast them",
                       TorchDTypeName(plan_.model_dtype), DTypeName(stored)));
     }
+    return {};
+  }
+
+  Status UseNames() {
+    plan_.by_name = true;
+    SLIM_ASSIGN(const std::optional<DType> named, ConfigDType(*source_.config()));
+    const std::vector<Module> linears = LinearsByName(source_);
+    if (linears.empty()) return std::move(*unknown_architecture_);
+    plan_.model_dtype = named.value_or(source_.Find(linears.front().TensorName())->dtype);
+    return {};
+  }
+
+  // Without a forward pass there is nothing to calibrate or to smooth.
+  Status CheckByName() {
+    if (!plan_.by_name) return {};
+    if (plan_.needs_calibration) {
+      Error error = std::move(*unknown_architecture_);
+      error.message += ": its forward pass is unknown, too, and static ranges need one";
+      error.hint =
+          "types without static activations quantize any checkpoint of linear layers: "
+          "w8a8_dynamic, w8a16, …";
+      return error;
+    }
+    listener_.Warning(fmt::format(
+        "{}: its linear layers are taken by name, nothing is smoothed, {} other tensors are "
+        "carried as they are",
+        unknown_architecture_->message, plan_.unknown_tensors.size()));
     return {};
   }
 
@@ -124,7 +156,7 @@ class Planner {
 
   Status CheckTensors() {
     SLIM_TRY(CheckExpertCount(source_, plan_.config));
-    for (const Module& module : modules_) {
+    for (const Module& module : plan_.modules) {
       if (module.name == kLmHeadName && plan_.config.tie_word_embeddings &&
           source_.Find(fmt::format("{}.weight", kLmHeadName)) == nullptr) {
         continue;
@@ -139,12 +171,29 @@ class Planner {
                                                                : plan_.unknown_tensors;
       list.push_back(entry.name);
     }
-    if (!plan_.unknown_tensors.empty()) {
-      listener_.Warning(fmt::format(
-          "{} tensors are not part of the architecture and are carried as they are: {} first",
-          plan_.unknown_tensors.size(), Quote(plan_.unknown_tensors.front())));
-    }
+    if (!plan_.by_name) TellOfUnknownTensors();
     return {};
+  }
+
+  void TellOfUnknownTensors() {
+    std::map<ModelPart, std::vector<std::string_view>> parts;
+    for (const std::string& name : plan_.unknown_tensors)
+      parts[PartOf(plan_.config, name)].push_back(name);
+    for (const auto& [part, names] : parts) {
+      const std::string first = Quote(names.front());
+      if (part == ModelPart::kMtp) {
+        listener_.Note(
+            fmt::format("{} tensors of multi-token prediction layers stay float: {} first",
+                        names.size(), first));
+      } else if (part == ModelPart::kVision) {
+        listener_.Note(fmt::format("{} tensors of the vision tower stay float: {} first",
+                                   names.size(), first));
+      } else {
+        listener_.Warning(fmt::format(
+            "{} tensors are not part of the architecture and are carried as they are: {} first",
+            names.size(), first));
+      }
+    }
   }
 
   Status ChooseTypes() {
@@ -157,7 +206,7 @@ class Planner {
         steps.push_back(std::move(names));
       }
     }
-    for (const Module& module : modules_) {
+    for (const Module& module : plan_.modules) {
       if (!module.IsLinear()) continue;
       LinearPlan linear;
       linear.name = module.name;
@@ -182,6 +231,7 @@ class Planner {
         linear.activation = settings->activation;
         linear.weight = settings->weight;
       }
+      plan_.linear_index.emplace(linear.name, plan_.linears.size());
       plan_.linears.push_back(std::move(linear));
     }
     WarnOfUnmatched(steps);
@@ -248,6 +298,7 @@ class Planner {
 
   // The first smoothing step that selects a pair takes it.
   Status ChooseSmoothing() {
+    if (plan_.by_name) return {};
     plan_.smoothing.resize(plan_.config.num_layers);
     for (const Stage& stage : StagesOf(options_.recipe.process, Propagation::kFloat)) {
       for (const StageStep& item : stage.steps) {
@@ -283,6 +334,12 @@ class Planner {
       }
     }
     if (plan_.cached.empty()) return {};
+    if (plan_.config.mla) {
+      return UsageError(
+          fmt::format("a {} model caches a latent, for which the type c8 has no scales",
+                      plan_.config.model_type),
+          "leave the cache out");
+    }
     if (options_.recipe.layout == Dialect::kMindIE &&
         options_.recipe.compute == ComputeMode::kModel) {
       return UsageError("the layout mindie of msModelSlim cannot carry a quantized cache",
@@ -308,9 +365,7 @@ class Planner {
   }
 
   void PlanLinear(const Module& module, const TensorEntry& weight) {
-    LinearPlan& linear =
-        *std::find_if(plan_.linears.begin(), plan_.linears.end(),
-                      [&](const LinearPlan& item) { return item.name == module.name; });
+    LinearPlan& linear = plan_.linears[plan_.linear_index.at(module.name)];
     const std::string bias_name = fmt::format("{}.bias", module.name);
     const TensorEntry* bias = module.has_bias ? source_.Find(bias_name) : nullptr;
     linear.bytes_before = weight.size + (bias == nullptr ? 0 : bias->size);
@@ -357,7 +412,7 @@ class Planner {
 
   void PlanTensors() {
     std::string attention;
-    for (const Module& module : modules_) {
+    for (const Module& module : plan_.modules) {
       AddCache(module, attention);
       const std::string name = module.TensorName();
       const TensorEntry* weight = source_.Find(name);
@@ -394,17 +449,15 @@ class Planner {
   const QuantOptions& options_;
   Listener& listener_;
   QuantPlan plan_;
-  std::vector<Module> modules_;
+  std::optional<Error> unknown_architecture_;
   std::unordered_set<std::string_view> expected_;
 };
 
 }  // namespace
 
 const LinearPlan* QuantPlan::Find(std::string_view module) const {
-  for (const LinearPlan& linear : linears) {
-    if (linear.name == module) return &linear;
-  }
-  return nullptr;
+  const auto found = linear_index.find(std::string(module));
+  return found == linear_index.end() ? nullptr : &linears[found->second];
 }
 
 const TensorSpec* QuantPlan::FindTensor(std::string_view name) const {
@@ -432,12 +485,17 @@ Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions&
 uint64_t EstimateMemory(const QuantPlan& plan, uint64_t tokens, uint64_t longest) {
   constexpr uint64_t kProgram = 32ULL << 20;
   uint64_t largest = 0;
-  uint64_t block = 0;
+  std::map<std::string_view, uint64_t> blocks;
+  const size_t prefix = (plan.config.prefix + ".layers.").size();
   for (const LinearPlan& linear : plan.linears) {
     if (linear.scheme != Scheme::kFloat)
       largest = std::max(largest, linear.bytes_before + linear.bytes_after);
-    if (linear.name.starts_with(BlockPrefix(plan.config, 0) + ".")) block += linear.bytes_before;
+    if (linear.name.size() > prefix)
+      blocks[std::string_view(linear.name).substr(0, linear.name.find('.', prefix))] +=
+          linear.bytes_before;
   }
+  uint64_t block = 0;
+  for (const auto& [name, bytes] : blocks) block = std::max(block, bytes);
   if (!plan.needs_calibration) return kProgram + largest;
   const ModelConfig& config = plan.config;
   // Of the longest sample: normed, projected, queries, attended, keys and values with their cache,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -41,9 +42,14 @@ struct PlannedPair {
 
 struct QuantPlan {
   ModelConfig config;
+  // The architecture is unknown: the linears are those that LinearsByName finds, config has no
+  // layers, nothing is calibrated.
+  bool by_name = false;
+  std::vector<Module> modules;       // in model order
   DType model_dtype = DType::kBF16;  // of config.json, else of the weights
   Scheme type = Scheme::kFloat;      // of the checkpoint as a whole: that of most of its linears
   std::vector<LinearPlan> linears;   // in model order
+  std::unordered_map<std::string, size_t> linear_index;  // positions in linears
   // By block, in folding order: pairs that a step selects and of whose targets at least one is
   // quantized (compute model: and whatever msModelSlim would smooth).
   std::vector<std::vector<PlannedPair>> smoothing;

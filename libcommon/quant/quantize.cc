@@ -202,9 +202,10 @@ class Pipeline {
   }
 
   Status WriteRest() {
-    for (const Module& module : AllModules(plan_.config)) {
-      const bool in_block = module.name.find(".layers.") != std::string::npos;
-      if (!in_block) SLIM_TRY(WriteModule(module));
+    const std::string layers = plan_.config.prefix + ".layers.";
+    for (const Module& module : plan_.modules) {
+      const bool written = !plan_.by_name && module.name.starts_with(layers);
+      if (!written) SLIM_TRY(WriteModule(module));
     }
     for (const std::string& name : plan_.unknown_tensors) {
       if (writer_ != nullptr && !skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));

@@ -68,6 +68,15 @@ std::string MetricText(const DiffResult& result, Metric metric) {
           "perplexity",
           fmt::format("first {}, second {}, ratio {}", Number(summary.first_perplexity),
                       Number(summary.second_perplexity), WithError(summary.perplexity_ratio)));
+    case Metric::kRouting: {
+      if (!result.routing) return "";
+      const RoutingSummary& routing = *result.routing;
+      return Line("expert agreement",
+                  fmt::format("{} of a token's experts, {} of {} choices the same, least {} in "
+                              "block {}",
+                              Number(routing.agreement), Number(routing.same_sets), routing.choices,
+                              Number(routing.worst_agreement), routing.worst_layer));
+    }
     case Metric::kGreedy: {
       std::string out;
       for (size_t i = 0; i < result.greedy.size(); ++i)
@@ -124,8 +133,10 @@ struct Figure {
   double value;
 };
 
-// The figures of a metric by the names of JSON and CSV; none of kGreedy.
-std::vector<Figure> Figures(const LogitSummary& summary, Metric metric) {
+// The figures of a metric by the names of JSON and CSV; none of kGreedy, nor of kRouting without
+// experts.
+std::vector<Figure> Figures(const DiffResult& result, Metric metric) {
+  const LogitSummary& summary = result.summary;
   switch (metric) {
     case Metric::kKl:
       return {{"mean", summary.kl.mean},
@@ -148,6 +159,11 @@ std::vector<Figure> Figures(const LogitSummary& summary, Metric metric) {
               {"second", summary.second_perplexity},
               {"ratio", summary.perplexity_ratio.mean},
               {"ratio_standard_error", summary.perplexity_ratio.standard_error}};
+    case Metric::kRouting:
+      if (!result.routing) return {};
+      return {{"agreement", result.routing->agreement},
+              {"same_sets", result.routing->same_sets},
+              {"worst_agreement", result.routing->worst_agreement}};
     case Metric::kGreedy:
       return {};
   }
@@ -159,12 +175,15 @@ Json MetricJson(const DiffResult& result, Metric metric) {
   if (metric == Metric::kGreedy) return GreedyJson(result);
   if (metric == Metric::kRmse) return Json::Real(summary.rmse);
   Json json = Json::Object();
-  for (const Figure& figure : Figures(summary, metric))
+  for (const Figure& figure : Figures(result, metric))
     json.Set(figure.statistic, Json::Real(figure.value));
   if (metric == Metric::kKl) {
     json.Set("max_window", summary.kl_max_window).Set("max_position", summary.kl_max_position);
   }
   if (metric == Metric::kTop1) json.Set("flips", summary.flips);
+  if (metric == Metric::kRouting) {
+    json.Set("choices", result.routing->choices).Set("worst_layer", result.routing->worst_layer);
+  }
   return json;
 }
 
@@ -244,7 +263,10 @@ Json DiffReportJson(const DiffResult& result, std::span<const Metric> metrics) {
   prompts.Set("windows", summary.windows).Set("positions", summary.positions);
   json.Set("prompts", std::move(prompts.Set("scored_tokens", summary.scored_tokens)));
   Json figures = Json::Object();
-  for (const Metric metric : metrics) figures.Set(MetricName(metric), MetricJson(result, metric));
+  for (const Metric metric : metrics) {
+    if (metric == Metric::kRouting && !result.routing) continue;
+    figures.Set(MetricName(metric), MetricJson(result, metric));
+  }
   json.Set("metrics", std::move(figures));
   return json.Set("thresholds", ThresholdsJson(result));
 }
@@ -255,7 +277,7 @@ std::string DiffReportCsv(const DiffResult& result, std::span<const Metric> metr
     return out + fmt::format("non_finite,{},,,false\n", SideName(result.non_finite->side));
   }
   for (const Metric metric : metrics) {
-    for (const Figure& figure : Figures(result.summary, metric)) {
+    for (const Figure& figure : Figures(result, metric)) {
       out += fmt::format("{},{},{},{}\n", MetricName(metric), figure.statistic, figure.value,
                          CsvLimit(result, metric, figure.statistic));
     }

@@ -44,13 +44,14 @@ void Sequence::Reserve(uint64_t positions) {
 }
 
 Result<Model> Model::Load(const Checkpoint& checkpoint, Backend backend, ThreadPool& pool,
-                          Listener& listener) {
+                          Listener& listener, BlockStorage storage) {
   Model model;
   model.backend_ = backend;
   model.pool_ = &pool;
   SLIM_ASSIGN(model.config_, ReadModelConfig(checkpoint));
   SLIM_TRY(CheckExpertCount(checkpoint, model.config_));
-  const uint64_t layers = model.config_.num_layers;
+  if (storage == BlockStorage::kStreamed) model.checkpoint_ = &checkpoint;
+  const uint64_t layers = model.checkpoint_ != nullptr ? 0 : model.config_.num_layers;
   for (uint64_t layer = 0; layer < layers; ++layer) {
     SLIM_TRY(CheckInterrupt());
     SLIM_ASSIGN(DecoderBlock block, DecoderBlock::Load(checkpoint, model.config_, layer, backend));
@@ -76,7 +77,6 @@ uint64_t Model::bytes() const {
 Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) const {
   const LinearLayer& embedding = head_.tied() ? head_.linear() : embedding_;
   const uint64_t t = tokens.size();
-  const uint64_t first = sequence.length();
   std::vector<float>& hidden = sequence.hidden_;
   hidden.resize(t * config_.hidden_size);
   for (uint64_t i = 0; i < t; ++i)
@@ -84,14 +84,25 @@ Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) 
   BlockOptions options;
   options.backend = backend_;
   options.scratch = &sequence.scratch_;
-  for (const DecoderBlock& block : blocks_) {
-    SLIM_TRY(CheckInterrupt());
-    SLIM_TRY(block.Forward(hidden.data(), t, first, sequence.rope_, sequence.caches_[block.layer()],
-                           options, *pool_));
-    if (!AllFinite(hidden.data(), hidden.size()))
-      return NotFinite(BlockPrefix(config_, block.layer()));
+  options.routing_tap = routing_tap_;
+  for (const DecoderBlock& block : blocks_) SLIM_TRY(ForwardBlock(block, t, sequence, options));
+  if (checkpoint_ == nullptr) return {};
+  for (uint64_t layer = 0; layer < config_.num_layers; ++layer) {
+    SLIM_ASSIGN(const DecoderBlock block, DecoderBlock::Load(*checkpoint_, config_, layer, backend_,
+                                                             ExpertStorage::kStreamed));
+    SLIM_TRY(ForwardBlock(block, t, sequence, options));
   }
   return {};
+}
+
+Status Model::ForwardBlock(const DecoderBlock& block, uint64_t t, Sequence& sequence,
+                           const BlockOptions& options) const {
+  SLIM_TRY(CheckInterrupt());
+  std::vector<float>& hidden = sequence.hidden_;
+  KvCacheLayer& cache = sequence.caches_[block.layer()];
+  SLIM_TRY(block.Forward(hidden.data(), t, cache.length(), sequence.rope_, cache, options, *pool_));
+  if (AllFinite(hidden.data(), hidden.size())) return {};
+  return NotFinite(BlockPrefix(config_, block.layer()));
 }
 
 Status Model::Forward(std::span<const int32_t> tokens, Sequence& sequence, bool last_only,
@@ -104,8 +115,10 @@ Status Model::Forward(std::span<const int32_t> tokens, Sequence& sequence, bool 
   logits.resize((last_only ? 1 : tokens.size()) * vocabulary);
   BlockOptions options;
   options.backend = backend_;
-  for (uint64_t begin = 0; begin < tokens.size(); begin += kChunk) {
-    const uint64_t t = std::min(kChunk, tokens.size() - begin);
+  // Reading the blocks costs more than wide activations.
+  const uint64_t chunk = checkpoint_ != nullptr ? tokens.size() : kChunk;
+  for (uint64_t begin = 0; begin < tokens.size(); begin += chunk) {
+    const uint64_t t = std::min(chunk, tokens.size() - begin);
     SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence));
     if (!last_only) {
       head_.Logits(sequence.hidden_.data(), t, logits.data() + begin * vocabulary, options, *pool_);

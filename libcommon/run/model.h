@@ -38,14 +38,21 @@ class Sequence {
   std::vector<float> hidden_;
 };
 
+// kStreamed: a block is read when a call needs it and dropped again, of its routed experts only
+// those that a token goes to; every call reads the blocks once. For models larger than memory.
+enum class BlockStorage : uint8_t { kResident, kStreamed };
+
 class Model {
  public:
+  // `checkpoint` must outlive a streamed model.
   static Result<Model> Load(const Checkpoint& checkpoint, Backend backend, ThreadPool& pool,
-                            Listener& listener);
+                            Listener& listener, BlockStorage storage = BlockStorage::kResident);
 
   const ModelConfig& config() const { return config_; }
   Backend backend() const { return backend_; }
   uint64_t bytes() const;
+  // Sees the choice of experts of every block and call that follows, in the order of the blocks.
+  void set_routing_tap(RoutingTap tap) { routing_tap_ = std::move(tap); }
 
   // Appends `tokens` (at least one) to the sequence. `logits` becomes [tokens, vocab_size], or [1,
   // vocab_size] of the last one. Errors: RUN-token-range, RUN-not-finite (names the first block
@@ -56,6 +63,8 @@ class Model {
 
  private:
   Model() = default;
+  Status ForwardBlock(const DecoderBlock& block, uint64_t t, Sequence& sequence,
+                      const BlockOptions& options) const;
   // The blocks over one chunk of a prompt; leaves the result in the sequence's hidden_.
   Status ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) const;
 
@@ -64,7 +73,9 @@ class Model {
   ThreadPool* pool_ = nullptr;
   LinearLayer embedding_;  // empty when the head is tied to it
   OutputHead head_;
-  std::vector<DecoderBlock> blocks_;
+  std::vector<DecoderBlock> blocks_;        // empty when streamed
+  const Checkpoint* checkpoint_ = nullptr;  // when streamed
+  RoutingTap routing_tap_;
 };
 
 }  // namespace slim

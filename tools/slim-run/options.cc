@@ -86,6 +86,9 @@ constexpr Flag kFlags[] = {
      .help = "fast (default), or reference: the same bits on every machine",
      .group = kGeneration,
      .choices = "fast reference"},
+    {.name = "stream",
+     .help = "hold one block in memory at a time: for models larger than memory, slow",
+     .group = kGeneration},
     {.name = "ppl",
      .kind = FlagKind::kText,
      .help = "perplexity of the text in FILE; - is standard input",
@@ -269,6 +272,7 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   command.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   if (arguments.Has("ctx")) command.context = static_cast<uint64_t>(arguments.Integer("ctx", 0));
   command.truncate = arguments.Has("truncate");
+  command.stream = arguments.Has("stream");
   command.special = arguments.Has("special");
   if (arguments.Has("expect")) command.expect = arguments.Text("expect");
   command.logits = arguments.Text("logits");

@@ -32,6 +32,7 @@ struct RunCommand {
   bool chat = false;
   std::optional<std::string> system;
   Backend backend = Backend::kFast;
+  bool stream = false;
   int threads = 1;
   std::optional<uint64_t> context;
   bool truncate = false;

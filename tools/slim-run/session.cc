@@ -48,7 +48,9 @@ Status Session::Load() {
   if (command_.mode != RunCommand::Mode::kBench) {
     SLIM_ASSIGN(text_, TextModel::Load(*checkpoint_, config));
   }
-  SLIM_ASSIGN(model_, Model::Load(*checkpoint_, command_.backend, pool_, console_));
+  SLIM_ASSIGN(model_,
+              Model::Load(*checkpoint_, command_.backend, pool_, console_,
+                          command_.stream ? BlockStorage::kStreamed : BlockStorage::kResident));
   generation_ = command_.generation;
   generation_.context = command_.context.value_or(config.max_position);
   if (text_) generation_.stop_tokens = text_->stop_tokens();

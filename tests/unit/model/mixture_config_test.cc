@@ -139,7 +139,7 @@ TEST(Modules, LinearsByName) {
   std::vector<std::string> names;
   for (const Module& module : LinearsByName(*checkpoint)) names.push_back(module.name);
   EXPECT_THAT(names, testing::ElementsAreArray([] {
-                std::vector<std::string> wanted;
+                std::vector<std::string> wanted = {"lm_head"};
                 for (const char* layer : {"0", "1", "2"}) {
                   for (const char* module :
                        {"mlp.down_proj", "mlp.gate_proj", "mlp.up_proj", "self_attn.k_proj",
