@@ -72,6 +72,7 @@ class Schemas(unittest.TestCase):
             self.run_tool("slim-quant", model, "-o", part[0], "--type", "w8a16", "--shard", part, "-q")
         self.check("shard", json.loads((self.folder / "1" / "slim_shard.json").read_text()))
         self.check("merge_summary", json.loads(self.run_tool("slim-quant", "merge", "merged", "1", "2", "--json", "-q")))
+        self.check("quant_analysis", json.loads(self.run_tool("slim-quant", "analyze", model, "--calib", GOLDEN / "calib.jsonl", "--json")))
         self.check("quant_presets", json.loads(self.run_tool("slim-quant", "--list-presets", "--json")))
         self.check("receipt", json.loads((self.folder / "quantized" / "slim_receipt.json").read_text()))
 

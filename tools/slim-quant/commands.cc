@@ -5,9 +5,11 @@
 #include "os/path_guard.h"
 #include "os/processors.h"
 #include "parallel/mpi.h"
+#include "quant/analyze.h"
 #include "quant/preset.h"
 #include "quant/quantize.h"
 #include "quant/shard.h"
+#include "report/analyze_report.h"
 #include "report/merge_report.h"
 #include "report/preset_report.h"
 #include "report/quant_report.h"
@@ -34,9 +36,29 @@ Result<int> RunMerge(const Arguments& arguments, Console& console) {
   return 0;
 }
 
+Result<int> RunAnalyze(const Arguments& arguments, Console& console) {
+  AnalysisOptions options;
+  for (const AnalysisMetric metric : {AnalysisMetric::kKurtosis, AnalysisMetric::kStd,
+                                      AnalysisMetric::kQuantile, AnalysisMetric::kMse}) {
+    if (arguments.Text("metric") == AnalysisMetricName(metric)) options.metric = metric;
+  }
+  if (arguments.Has("pattern")) options.patterns = arguments.All("pattern");
+  options.calibration_file = arguments.Text("calib");
+  options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  const auto topk = static_cast<uint64_t>(arguments.Integer("topk", 15));
+  SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(arguments.operands()[0]));
+  SLIM_ASSIGN(const Analysis analysis, AnalyzeModel(source, options, console));
+  if (Ranks::World().rank() != 0) return 0;
+  SLIM_TRY(console.Print(console.json()
+                             ? DumpJson(AnalysisJson(analysis, topk), {.indent = 2}) + "\n"
+                             : AnalysisText(analysis, topk)));
+  return 0;
+}
+
 }  // namespace
 
 Result<int> RunQuant(const Arguments& arguments, Console& console) {
+  if (arguments.command().name == "analyze") return RunAnalyze(arguments, console);
   const bool talks = Ranks::World().rank() == 0;
   if (arguments.command().name == "merge") return talks ? RunMerge(arguments, console) : 0;
   SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));

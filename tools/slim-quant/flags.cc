@@ -153,6 +153,33 @@ constexpr Flag kOneClickFlags[] = {
     {.name = "debug", .help = "accepted, --verbose is ours"},
 };
 
+constexpr Flag kAnalyzeFlags[] = {
+    {.name = "metric",
+     .kind = FlagKind::kChoice,
+     .help = "what layers are ranked by; default kurtosis",
+     .choices = "kurtosis std quantile mse",
+     .aliases = "metrics"},
+    {.name = "topk",
+     .kind = FlagKind::kInteger,
+     .help = "ranks to show; default 15",
+     .value = "N",
+     .minimum = 1,
+     .maximum = 1'000'000},
+    {.name = "pattern",
+     .kind = FlagKind::kList,
+     .help = "layers to rank (blocks for mse); default all",
+     .value = "GLOB",
+     .repeatable = true},
+    {.name = "calib",
+     .kind = FlagKind::kText,
+     .help = "calibration text; default: the set that ships",
+     .value = "FILE",
+     .aliases = "calib_dataset"},
+};
+
+constexpr Operand kAnalyzeOperands[] = {
+    {.name = "MODEL", .help = "directory of a float Hugging Face checkpoint"}};
+
 constexpr Flag kMergeFlags[] = {
     {.name = "force", .help = "replace the output, in one rename, if it exists"},
     {.name = "no-fsync", .help = "do not wait for the disk: atomic, not durable"},
@@ -178,6 +205,11 @@ constexpr Command kCommands[] = {
      .flags = kOneClickFlags,
      .operands = {},
      .writes = true},
+    {.name = "analyze",
+     .synopsis = "MODEL [--metric NAME] [--topk N] [options]",
+     .summary = "rank layers by what quantization costs them",
+     .flags = kAnalyzeFlags,
+     .operands = kAnalyzeOperands},
     {.name = "merge",
      .synopsis = "OUT PART... [options]",
      .summary = "join the parts that --shard made",
