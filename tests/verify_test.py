@@ -68,7 +68,8 @@ class Output(VerifyTest):
             self.skipTest("python3-jsonschema is not installed")
         schema = json.loads((ROOT / "schemas" / "verify_report.schema.json").read_text())
         (self.model / "tokenizer.json").unlink()
-        for arguments in (["model", "nowhere"], ["--list", "model"], ["--list-rules"], ["--explain", "LIN-shape"]):
+        for arguments in (["model", "nowhere"], ["--list", "model"], ["--list-rules"], ["--explain", "LIN-shape"],
+                          ["--list-profiles"], ["--for", "mindie,vllm-ascend", "--deep", "--tp", "3", "model"]):
             jsonschema.validate(json.loads(self.run_tool("--json", *arguments).stdout), schema)
 
 

@@ -15,6 +15,12 @@ enum class Scheme : uint8_t {
 #undef SLIM_SCHEME
 };
 
+inline constexpr size_t kSchemeCount = 0
+#define SLIM_SCHEME(enumerator, label, name, bits, codes) +1
+#include "linear/scheme.def"
+#undef SLIM_SCHEME
+    ;
+
 std::string_view SchemeLabel(Scheme scheme);  // "W8A8_DYNAMIC"
 std::string_view SchemeName(Scheme scheme);   // "w8a8_dynamic"
 uint32_t SchemeWeightBits(Scheme scheme);

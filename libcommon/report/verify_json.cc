@@ -12,6 +12,12 @@ Json Document() {
   return document;
 }
 
+Json NameList(const std::vector<std::string>& names) {
+  Json list = Json::Array();
+  for (const std::string& name : names) list.Push(name);
+  return list;
+}
+
 Json FindingJson(const Finding& finding) {
   Json json = Json::Object();
   json.Set("rule", finding.rule);
@@ -23,6 +29,8 @@ Json FindingJson(const Finding& finding) {
   json.Set("message", finding.message);
   json.Set("why", finding.why);
   json.Set("fix", finding.fix);
+  json.Set("loader", finding.loader.empty() ? Json() : Json(finding.loader));
+  json.Set("effect", finding.effect == Effect::kNone ? Json() : Json(EffectName(finding.effect)));
   return json;
 }
 
@@ -36,6 +44,7 @@ Json ReportJson(const VerifyReport& report) {
   json.Set("quant_type", report.quant_type.empty() ? Json() : Json(report.quant_type));
   json.Set("deep", report.deep);
   json.Set("strict", report.strict);
+  json.Set("loaders", NameList(report.loaders));
   json.Set("tensors", report.tensors);
   json.Set("bytes", report.bytes);
   json.Set("errors", report.Count(Severity::kError));
@@ -97,9 +106,9 @@ Json RulesJson(const std::vector<const Rule*>& rules) {
     json.Set("severity", SeverityName(rule->severity));
     json.Set("deep", rule->depth == RuleDepth::kDeep);
     json.Set("manifest", rule->depth == RuleDepth::kManifest);
-    Json dialects = Json::Array();
-    for (const std::string& name : DialectsOf(*rule)) dialects.Push(name);
-    json.Set("dialects", std::move(dialects));
+    json.Set("dialects", NameList(DialectsOf(*rule)));
+    json.Set("types", NameList(TypesOf(*rule)));
+    json.Set("loaders", NameList(LoadersOf(*rule)));
     json.Set("text", rule->text);
     json.Set("why", rule->why);
     json.Set("fix", rule->fix);
@@ -107,6 +116,30 @@ Json RulesJson(const std::vector<const Rule*>& rules) {
   }
   Json document = Document();
   document.Set("rules", std::move(list));
+  return document;
+}
+
+Json ProfilesJson() {
+  Json list = Json::Array();
+  for (const LoaderRow& loader : Loaders()) {
+    Json json = Json::Object();
+    json.Set("name", loader.name);
+    json.Set("summary", loader.summary);
+    Json versions = Json::Array();
+    for (const LoaderVersionRow& row : LoaderVersions()) {
+      if (row.loader != loader.loader) continue;
+      Json version = Json::Object();
+      version.Set("version", row.version);
+      version.Set("default", row.is_default);
+      version.Set("summary", row.summary);
+      versions.Push(std::move(version));
+    }
+    json.Set("versions", std::move(versions));
+    list.Push(std::move(json));
+  }
+  Json document = Document();
+  document.Set("profiles", std::move(list));
+  document.Set("chips", NameList(ChipNames()));
   return document;
 }
 

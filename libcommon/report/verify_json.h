@@ -17,6 +17,8 @@ Json VerifyJson(const std::vector<VerifyOutcome>& outcomes);
 Json ManifestsJson(const std::vector<ManifestSummary>& written);
 // {"tool", "version", "rules": […]}
 Json RulesJson(const std::vector<const Rule*>& rules);
+// What --for, --chip and --list-profiles name.
+Json ProfilesJson();
 // {"tool", "version", "path", "tensors": […]}
 Json TensorListJson(const std::string& path, const std::vector<TensorRow>& rows);
 

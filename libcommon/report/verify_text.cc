@@ -9,12 +9,33 @@
 namespace slim {
 namespace {
 
+std::string_view EffectPhrase(Effect effect) {
+  switch (effect) {
+    case Effect::kRefuses:
+      return "refuses it";
+    case Effect::kCrashes:
+      return "crashes while loading";
+    case Effect::kCrashesForward:
+      return "crashes at the first forward pass";
+    case Effect::kLoadsWrong:
+      return "loads it and computes wrong numbers";
+    case Effect::kDegrades:
+      return "loads it and works worse";
+    case Effect::kNone:
+      break;
+  }
+  return "";
+}
+
 std::string FindingLine(const VerifyReport& report, const Finding& finding) {
   std::string line = "  ";
   const std::string_view path = RelativePath(report, finding);
   if (!path.empty()) line += Escape(path) + ": ";
   if (!finding.tensor.empty()) line += Escape(finding.tensor) + ": ";
-  return line + finding.message + "\n";
+  line += finding.message;
+  if (!finding.loader.empty())
+    line += fmt::format(" [{} {}]", finding.loader, EffectPhrase(finding.effect));
+  return line + "\n";
 }
 
 std::string Paint(const VerifyTextStyle& style, std::string_view word) {
@@ -54,6 +75,7 @@ std::string Verdict(const VerifyReport& report, const VerifyTextStyle& style) {
   std::vector<std::string> facts = {
       std::string(report.manifest.empty() ? report.DialectName() : "manifest")};
   if (!report.quant_type.empty()) facts.push_back(Escape(report.quant_type));
+  if (!report.loaders.empty()) facts.push_back("for " + Join(report.loaders, " and "));
   // A sha256sum list knows no tensors.
   if (report.tensors > 0 || report.manifest.empty())
     facts.push_back(Counted(report.tensors, "tensor"));
@@ -68,7 +90,9 @@ std::string VerifyText(const VerifyReport& report, const VerifyTextStyle& style)
   const auto& findings = report.findings;
   for (size_t begin = 0; begin < findings.size();) {
     size_t end = begin;
-    while (end < findings.size() && findings[end].rule == findings[begin].rule) ++end;
+    while (end < findings.size() && findings[end].rule == findings[begin].rule &&
+           findings[end].severity == findings[begin].severity)
+      ++end;
     if (findings[begin].severity != Severity::kNote || style.verbose)
       text += GroupText(report, begin, end, style);
     begin = end;
@@ -105,11 +129,27 @@ std::string RuleListText() {
 }
 
 std::string RuleText(const Rule& rule) {
+  std::string where = Join(DialectsOf(rule), ", ");
+  if (const auto types = TypesOf(rule); !types.empty()) where += "; " + Join(types, ", ");
+  if (const auto loaders = LoadersOf(rule); !loaders.empty())
+    where = "with --for " + Join(loaders, ", ");
   const std::string_view flag = RuleDepthFlag(rule.depth);
-  return fmt::format("{} ({}{}; {})\n  {}\n  why: {}\n  fix: {}\n", rule.id,
-                     SeverityName(rule.severity),
-                     flag.empty() ? "" : fmt::format(", with {}", flag),
-                     Join(DialectsOf(rule), ", "), rule.text, rule.why, rule.fix);
+  return fmt::format(
+      "{} ({}{}; {})\n  {}\n  why: {}\n  fix: {}\n", rule.id, SeverityName(rule.severity),
+      flag.empty() ? "" : fmt::format(", with {}", flag), where, rule.text, rule.why, rule.fix);
+}
+
+std::string ProfileListText() {
+  std::string text;
+  for (const LoaderRow& loader : Loaders()) {
+    text += fmt::format("{:<16} {}\n", loader.name, loader.summary);
+    for (const LoaderVersionRow& row : LoaderVersions()) {
+      if (row.loader != loader.loader) continue;
+      text += fmt::format("  @{:<13} {}{}\n", row.version, row.summary,
+                          row.is_default ? " (default)" : "");
+    }
+  }
+  return text + fmt::format("chips: {}\n", Join(ChipNames(), ", "));
 }
 
 std::string TensorListText(const std::vector<TensorRow>& rows) {

@@ -33,6 +33,8 @@ std::string ManifestsText(const std::vector<ManifestSummary>& written);
 // One line a rule: id, severity, what is required; rules of --deep are marked.
 std::string RuleListText();
 std::string RuleText(const Rule& rule);
+// The loaders of --for with their versions, the default one marked, and the chips.
+std::string ProfileListText();
 
 // Columns: name, dtype, shape, bytes, label ("-" without one), file; tab-separated, no heading.
 std::string TensorListText(const std::vector<TensorRow>& rows);

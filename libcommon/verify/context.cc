@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 
 #include "base/text.h"
 #include "model/model_config.h"
 
 namespace slim {
 
-VerifyContext::VerifyContext(const Checkpoint& checkpoint, RuleSelection selection)
-    : checkpoint_(checkpoint), selection_(selection), layers_(checkpoint) {
+VerifyContext::VerifyContext(const Checkpoint& checkpoint, RuleSelection selection,
+                             const std::vector<LoaderTarget>& targets)
+    : checkpoint_(checkpoint), selection_(selection), targets_(targets), layers_(checkpoint) {
   const DialectGuess& guess = checkpoint.guess();
   const size_t wanted =
       checkpoint.index() ? checkpoint.index()->Files().size() : guess.weight_files.size();
@@ -22,6 +25,23 @@ VerifyContext::VerifyContext(const Checkpoint& checkpoint, RuleSelection selecti
   }
   ReadConfig();
 }
+
+namespace {
+
+// Rules that no loader survives: damaged files, no usable config.json, values that are wrong
+// whoever reads them. Everything else is a convention that some loaders keep and others do not.
+bool LoadersDecide(const Rule& rule) {
+  constexpr std::array<std::string_view, 5> kAlways = {"ST-", "JSON-", "IN-", "CF-missing",
+                                                       "PATH-"};
+  constexpr std::array<std::string_view, 6> kAlwaysIds = {"CF-not-an-object", "CF-bad-value",
+                                                          "CK-empty",         "VAL-not-finite",
+                                                          "VAL-deq-bits",     "VAL-deq-product"};
+  const auto starts = [&](std::string_view prefix) { return rule.id.starts_with(prefix); };
+  return std::none_of(kAlways.begin(), kAlways.end(), starts) &&
+         std::find(kAlwaysIds.begin(), kAlwaysIds.end(), rule.id) == kAlwaysIds.end();
+}
+
+}  // namespace
 
 void VerifyContext::ReadConfig() {
   const Json* config = checkpoint_.config();
@@ -39,9 +59,7 @@ bool VerifyContext::Applies(const Rule& rule) const {
   return (rule.dialects & bit) != 0;
 }
 
-void VerifyContext::Report(RuleName name, FindingDetail detail) {
-  const Rule& rule = name.rule();
-  if (!Applies(rule) || !selection_.Contains(name)) return;
+Finding VerifyContext::MakeFinding(const Rule& rule, FindingDetail detail) const {
   Finding finding{.rule = std::string(rule.id),
                   .severity = rule.severity,
                   .path = std::move(detail.path),
@@ -58,6 +76,30 @@ void VerifyContext::Report(RuleName name, FindingDetail detail) {
     finding.path =
         entry == nullptr ? checkpoint_.path() : checkpoint_.shards()[entry->shard].file.path();
   }
+  return finding;
+}
+
+void VerifyContext::Report(RuleName name, FindingDetail detail) {
+  const Rule& rule = name.rule();
+  if (!Applies(rule) || !selection_.Contains(name)) return;
+  Finding finding = MakeFinding(rule, std::move(detail));
+  if (!targets_.empty() && rule.severity == Severity::kError && LoadersDecide(rule))
+    finding.severity = Severity::kWarning;
+  const std::lock_guard lock(mutex_);
+  findings_.push_back(std::move(finding));
+}
+
+void VerifyContext::Report(RuleName name, const LoaderTarget& target, Effect effect,
+                           FindingDetail detail) {
+  const Rule& rule = name.rule();
+  if (!selection_.Contains(name)) return;
+  assert((rule.loaders & BitOf(target.version)) != 0);
+  Finding finding = MakeFinding(rule, std::move(detail));
+  finding.loader = target.name;
+  finding.effect = effect;
+  const bool mild = effect == Effect::kDegrades ||
+                    (effect == Effect::kCrashesForward && !target.chip.has_value());
+  if (mild && finding.severity == Severity::kError) finding.severity = Severity::kWarning;
   const std::lock_guard lock(mutex_);
   findings_.push_back(std::move(finding));
 }
@@ -77,6 +119,9 @@ void VerifyContext::Report(const Error& problem) {
                   .fix = problem.hint};
   if (problem.offset) finding.message += fmt::format(" (at byte {})", *problem.offset);
   if (finding.fix.empty() && rule != nullptr) finding.fix = rule->fix;
+  if (!targets_.empty() && rule != nullptr && finding.severity == Severity::kError &&
+      LoadersDecide(*rule))
+    finding.severity = Severity::kWarning;
   const std::lock_guard lock(mutex_);
   findings_.push_back(std::move(finding));
 }

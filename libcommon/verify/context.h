@@ -25,7 +25,9 @@ struct FindingDetail {
 
 class VerifyContext {
  public:
-  VerifyContext(const Checkpoint& checkpoint, RuleSelection selection);
+  // `targets` must outlive the context.
+  VerifyContext(const Checkpoint& checkpoint, RuleSelection selection,
+                const std::vector<LoaderTarget>& targets);
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const LayerTable& layers() const { return layers_; }
@@ -38,8 +40,13 @@ class VerifyContext {
   bool incomplete() const { return incomplete_; }
   bool IsDialect(Dialect dialect) const { return checkpoint_.dialect() == dialect; }
 
+  const std::vector<LoaderTarget>& targets() const { return targets_; }
+
   // Thread-safe. A rule that does not apply to the dialect or was not chosen is dropped.
   void Report(RuleName rule, FindingDetail detail);
+  // What `target` does about it: kDegrades, and kCrashesForward on a chip that was not named, are
+  // warnings, everything else has the rule's severity.
+  void Report(RuleName rule, const LoaderTarget& target, Effect effect, FindingDetail detail);
   // A problem that opening the checkpoint met.
   void Report(const Error& problem);
 
@@ -48,10 +55,12 @@ class VerifyContext {
 
  private:
   bool Applies(const Rule& rule) const;
+  Finding MakeFinding(const Rule& rule, FindingDetail detail) const;
   void ReadConfig();
 
   const Checkpoint& checkpoint_;
   RuleSelection selection_;
+  const std::vector<LoaderTarget>& targets_;
   LayerTable layers_;
   std::optional<DType> model_dtype_;
   std::string quant_type_;
@@ -67,6 +76,7 @@ void CheckDescription(VerifyContext& context);  // description_rules.cc: entries
 void CheckLinears(VerifyContext& context);      // linear_rules.cc: parts of a layer by type
 void CheckFusedGroups(VerifyContext& context);  // fused_rules.cc: what loaders fuse; norm copies
 void CheckModel(VerifyContext& context);        // model_rules.cc: against config.json's sizes
+void CheckLoaders(VerifyContext& context, bool deep);  // loader_rules.cc: as each --for would load
 // value_rules.cc: every value, streamed, on `threads` threads.
 Status CheckValues(VerifyContext& context, int threads, Listener& listener);
 

@@ -62,6 +62,19 @@ std::vector<std::string> DialectsOf(const Rule& rule) {
   return names;
 }
 
+std::vector<std::string> TypesOf(const Rule& rule) {
+  std::vector<std::string> labels;
+  if (rule.types == rule_table::kAnyType) return labels;
+  for (unsigned bit = 0; bit < kSchemeCount; ++bit) {
+    if ((rule.types >> bit & 1U) != 0) labels.emplace_back(SchemeLabel(static_cast<Scheme>(bit)));
+  }
+  return labels;
+}
+
+std::vector<std::string> LoadersOf(const Rule& rule) {
+  return rule.loaders == rule_table::kEvery ? std::vector<std::string>() : NamesOf(rule.loaders);
+}
+
 Result<RuleSelection> RuleSelection::Parse(const std::vector<std::string>& words) {
   RuleSelection selection;
   for (const std::string& word : words) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "linear/scheme.h"
+#include "verify/profile.h"
 
 namespace slim {
 
@@ -34,12 +36,40 @@ inline constexpr uint8_t kOnSingleFile = 16;
 inline constexpr uint8_t kQuantized = kOnAscendV1 | kOnAscendV1V0 | kOnMindIE;
 inline constexpr uint8_t kAnyDialect = kOnHf | kQuantized;
 inline constexpr uint8_t kContainer = kAnyDialect | kOnSingleFile;
+// Quantization types of the layers that a rule is about, one bit a Scheme.
+constexpr uint64_t On(Scheme scheme) { return uint64_t{1} << static_cast<unsigned>(scheme); }
+inline constexpr uint64_t kAnyType = ~uint64_t{0};
+inline constexpr uint64_t kStatic = On(Scheme::kW8A8) | On(Scheme::kW8A8Mix) | On(Scheme::kW8A8S);
+inline constexpr uint64_t kSymmetric =
+    On(Scheme::kW8A8) | On(Scheme::kW8A8Mix) | On(Scheme::kW8A8Dynamic);
+inline constexpr uint64_t kUnpackedInt4 =
+    On(Scheme::kW4A4Dynamic) | On(Scheme::kW4A4FlatQuantDynamic);
+inline constexpr uint64_t kKvCache = On(Scheme::kC8);
+// Loaders (bits of LoaderVersion); kEvery: the rule is about the files, whoever loads them.
+inline constexpr LoaderSet kEvery = ~LoaderSet{0};
+inline constexpr LoaderSet kOnAtb =
+    BitOf(LoaderVersion::kMindieAtb2) | BitOf(LoaderVersion::kMindieAtbNow);
+inline constexpr LoaderSet kOnRuntime = BitOf(LoaderVersion::kMindieNow);
+// The atb runner takes the runtime's loader for some models.
+inline constexpr LoaderSet kOnRuntimePath = kOnRuntime | BitOf(LoaderVersion::kMindieAtbNow);
+inline constexpr LoaderSet kOnMindies = kOnAtb | kOnRuntime;
+inline constexpr LoaderSet kOnVllm = BitOf(LoaderVersion::kVllm07) | BitOf(LoaderVersion::kVllm09) |
+                                     BitOf(LoaderVersion::kVllm16) |
+                                     BitOf(LoaderVersion::kVllmMain);
+inline constexpr LoaderSet kOnVllm09 = BitOf(LoaderVersion::kVllm09);
+inline constexpr LoaderSet kOnVllmNew =
+    BitOf(LoaderVersion::kVllm16) | BitOf(LoaderVersion::kVllmMain);
+inline constexpr LoaderSet kOnSglang = BitOf(LoaderVersion::kSglangNow);
+inline constexpr LoaderSet kOnMindSpore = BitOf(LoaderVersion::kMindSporeNow);
+inline constexpr LoaderSet kOnLoaders = kOnMindies | kOnVllm | kOnSglang | kOnMindSpore;
 }  // namespace rule_table
 
 struct Rule {
   std::string_view id;
   Severity severity;
   uint8_t dialects;
+  uint64_t types;     // of layers
+  LoaderSet loaders;  // a rule of some loaders is looked at only when --for names one of them
   RuleDepth depth;
   std::string_view text;  // what is required, one line
   std::string_view why;
@@ -49,9 +79,15 @@ struct Rule {
 namespace rule_table {
 inline constexpr auto kRules = std::to_array<Rule>({
 #define SLIM_RULE(id, severity, dialects, depth, text, why, fix) \
-  {id, severity, dialects, depth, text, why, fix},
+  {id, severity, dialects, kAnyType, kEvery, depth, text, why, fix},
+#define SLIM_TYPE_RULE(id, severity, dialects, types, depth, text, why, fix) \
+  {id, severity, dialects, types, kEvery, depth, text, why, fix},
+#define SLIM_LOADER_RULE(id, severity, loaders, depth, text, why, fix) \
+  {id, severity, kAnyDialect, kAnyType, loaders, depth, text, why, fix},
 #include "verify/rules.def"
 #undef SLIM_RULE
+#undef SLIM_TYPE_RULE
+#undef SLIM_LOADER_RULE
 });
 }  // namespace rule_table
 
@@ -79,6 +115,10 @@ const Rule* FindRule(std::string_view id);
 Result<const Rule*> RuleNamed(std::string_view id);
 // "error" for a dialect's rule list: names of the dialects, "file" for a single file.
 std::vector<std::string> DialectsOf(const Rule& rule);
+// Labels of the types the rule is about; empty: of every type.
+std::vector<std::string> TypesOf(const Rule& rule);
+// Loaders and generations the rule is about; empty: of all, whoever loads the files.
+std::vector<std::string> LoadersOf(const Rule& rule);
 
 // Rules chosen by ids and prefixes ("LIN", "LIN-shape"); none chosen means all. A word that names
 // no rule is a usage error.

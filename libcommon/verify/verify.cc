@@ -1,12 +1,9 @@
 #include "verify/verify.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <numeric>
 
-#include "base/text.h"
 #include "parallel/thread_pool.h"
 #include "verify/context.h"
 
@@ -20,12 +17,13 @@ constexpr size_t kTensorsWorthThreads = 10'000;
 constexpr auto kChecks = std::to_array<void (*)(VerifyContext&)>(
     {CheckDescription, CheckLinears, CheckModel, CheckFusedGroups, CheckConfig});
 
-void CheckDirectory(VerifyContext& context, int threads) {
+void CheckDirectory(VerifyContext& context, const VerifyOptions& options) {
   const bool small = context.checkpoint().tensors().size() < kTensorsWorthThreads;
-  ThreadPool pool(small ? 1 : std::max(threads, 1));
+  ThreadPool pool(small ? 1 : std::max(options.threads, 1));
   pool.ParallelFor(kChecks.size(), 1, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) kChecks[i](context);
   });
+  CheckLoaders(context, options.deep);
 }
 
 // What the system refused is no verdict on the checkpoint.
@@ -50,14 +48,22 @@ void SortFindings(std::vector<Finding>& findings) {
     const Finding& left = findings[a];
     const Finding& right = findings[b];
     if (rank[a] != rank[b]) return rank[a] < rank[b];
+    if (left.severity != right.severity) return left.severity < right.severity;
     if (left.tensor != right.tensor) return NaturalLess(left.tensor, right.tensor);
     if (left.path != right.path) return NaturalLess(left.path, right.path);
+    if (left.loader != right.loader) return left.loader < right.loader;
     return left.message < right.message;
   });
   std::vector<Finding> sorted;
   sorted.reserve(order.size());
   for (const size_t index : order) sorted.push_back(std::move(findings[index]));
   findings = std::move(sorted);
+}
+
+std::string_view EffectName(Effect effect) {
+  constexpr std::array<std::string_view, 6> kNames = {
+      "", "refuses", "crashes", "crashes-at-forward", "loads-wrong", "degrades"};
+  return kNames[static_cast<size_t>(effect)];
 }
 
 uint64_t VerifyReport::Count(Severity severity) const {
@@ -89,15 +95,12 @@ int VerifyOutcome::ExitCode() const {
 
 Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptions& options,
                                       Listener& listener) {
-  if (!options.profiles.empty()) {
-    return UsageError(fmt::format("unknown loader profile {}", Quote(options.profiles.front())));
-  }
   SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
   SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path, options.threads));
   SLIM_TRY(SystemProblem(checkpoint));
-  VerifyContext context(checkpoint, selection);
+  VerifyContext context(checkpoint, selection, options.targets);
   CheckContainer(context);
-  if (!checkpoint.is_single_file()) CheckDirectory(context, options.threads);
+  if (!checkpoint.is_single_file()) CheckDirectory(context, options);
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
   VerifyReport report;
   report.path = path;
@@ -105,6 +108,7 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
   report.single_file = checkpoint.is_single_file();
   report.deep = options.deep;
   report.strict = options.strict;
+  for (const LoaderTarget& target : options.targets) report.loaders.push_back(target.name);
   report.quant_type = context.quant_type();
   report.tensors = checkpoint.tensors().size();
   for (const TensorEntry& entry : checkpoint.tensors()) report.bytes += entry.size;

@@ -12,9 +12,21 @@
 #include "base/listener.h"
 #include "base/result.h"
 #include "checkpoint/dialects/dialect.h"
+#include "verify/profile.h"
 #include "verify/rule.h"
 
 namespace slim {
+
+// What a loader does about a finding; kNone: the finding is about the files, whoever loads them.
+enum class Effect : uint8_t {
+  kNone,
+  kRefuses,         // says so and stops
+  kCrashes,         // fails while loading, with an error that names something else
+  kCrashesForward,  // loads, and the first forward pass fails
+  kLoadsWrong,      // loads, and computes wrong numbers
+  kDegrades         // works, less accurately or slower
+};
+std::string_view EffectName(Effect effect);  // "refuses", "loads-wrong"; empty for kNone
 
 struct Finding {
   std::string rule;
@@ -26,6 +38,8 @@ struct Finding {
   std::string message;
   std::string why;
   std::string fix;
+  std::string loader = {};  // "vllm-ascend@0.16": for whom it is one; empty: for anybody
+  Effect effect = Effect::kNone;
 };
 
 // By rule in the order of the table, then by tensor and path in natural order.
@@ -34,8 +48,9 @@ void SortFindings(std::vector<Finding>& findings);
 struct VerifyOptions {
   bool deep = false;
   bool strict = false;  // warnings count as errors in VerifyReport::ok()
-  // Loader profiles to judge for. None exists yet: any name is a usage error.
-  std::vector<std::string> profiles = {};
+  // Loaders to judge for. With one, what loaders differ about is an error only where a loader of
+  // the list stumbles, and a warning else.
+  std::vector<LoaderTarget> targets = {};
   std::vector<std::string> rules = {};  // ids or prefixes; empty: all
   int threads = 1;
 };
@@ -47,7 +62,8 @@ struct VerifyReport {
   std::string manifest;      // what it was held against instead of the rules; empty: the rules
   bool deep = false;
   bool strict = false;
-  std::string quant_type;  // the description's model_quant_type; empty without one
+  std::vector<std::string> loaders = {};  // that it was judged for
+  std::string quant_type;                 // the description's model_quant_type; empty without one
   uint64_t tensors = 0;
   uint64_t bytes = 0;             // of all tensors
   std::vector<Finding> findings;  // by rule in the order of the table, then by tensor

@@ -19,6 +19,21 @@ constexpr std::string_view kOutput = "Output";
 constexpr std::string_view kFormats = "text json sarif junit github html";
 
 constexpr Flag kFlags[] = {
+    {.name = "for",
+     .kind = FlagKind::kText,
+     .help = "judge for this loader, too: would it load the checkpoint and compute right numbers",
+     .value = "PROFILE[@VERSION]",
+     .repeatable = true},
+    {.name = "chip",
+     .kind = FlagKind::kText,
+     .help = "with --for: 300I, A2, A3 or A5; what its kernels lack becomes an error",
+     .value = "CHIP"},
+    {.name = "tp",
+     .kind = FlagKind::kInteger,
+     .help = "with --for: tensor-parallel parts the model is to be split into",
+     .value = "N",
+     .minimum = 1,
+     .maximum = 1024},
     {.name = "deep", .help = "read every value, too: NaN, scales, offsets, codes, folded biases"},
     {.name = "strict", .help = "warnings count as errors"},
     {.name = "rules",
@@ -66,6 +81,9 @@ constexpr Flag kFlags[] = {
      .help = "print the tensors of PATH: name, dtype, shape, bytes, label, file",
      .group = kAbout},
     {.name = "list-rules", .help = "print every rule", .group = kAbout},
+    {.name = "list-profiles",
+     .help = "print the loaders that --for knows, their versions and chips",
+     .group = kAbout},
     {.name = "explain",
      .kind = FlagKind::kText,
      .help = "print one rule: what is required, why, and what to do",
@@ -149,10 +167,33 @@ Status ReadManifestMode(const Arguments& arguments, VerifyCommand& command) {
   return {};
 }
 
+// --for, --chip and --tp as targets.
+Status ReadTargets(const Arguments& arguments, std::vector<LoaderTarget>& targets) {
+  for (const std::string& list : arguments.All("for")) {
+    for (const std::string& word : Split(list, ',')) {
+      SLIM_ASSIGN(targets.emplace_back(), ParseLoaderTarget(Trim(word)));
+    }
+  }
+  for (const std::string_view flag : {"chip", "tp"}) {
+    if (arguments.Has(flag) && targets.empty())
+      return UsageError(fmt::format("option '--{}' needs '--for'", flag));
+  }
+  if (arguments.Has("chip")) {
+    SLIM_ASSIGN(const Chip chip, ParseChip(arguments.Text("chip")));
+    for (LoaderTarget& target : targets) target.chip = chip;
+  }
+  if (arguments.Has("tp")) {
+    const auto tp = static_cast<uint32_t>(arguments.Integer("tp", 1));
+    for (LoaderTarget& target : targets) target.tp = tp;
+  }
+  return {};
+}
+
 Status ReadMode(const Arguments& arguments, VerifyCommand& command) {
   using Mode = VerifyCommand::Mode;
   std::vector<std::string_view> modes;
-  for (const std::string_view flag : {"manifest", "list", "list-rules", "explain"}) {
+  for (const std::string_view flag :
+       {"manifest", "list", "list-rules", "list-profiles", "explain"}) {
     if (arguments.Has(flag)) modes.push_back(flag);
   }
   if (modes.size() > 1) {
@@ -164,7 +205,7 @@ Status ReadMode(const Arguments& arguments, VerifyCommand& command) {
       return UsageError(fmt::format("option '--{}' needs '--manifest'", flag));
   }
   if (modes.empty()) return {};
-  for (const std::string_view flag : {"deep", "strict", "rules"}) {
+  for (const std::string_view flag : {"deep", "strict", "rules", "for", "chip", "tp"}) {
     if (!arguments.Has(flag) || (flag == "strict" && modes[0] == "manifest")) continue;
     return UsageError(fmt::format("option '--{}' means nothing with '--{}'", flag, modes[0]));
   }
@@ -182,6 +223,10 @@ Status ReadMode(const Arguments& arguments, VerifyCommand& command) {
     command.mode = Mode::kExplain;
     SLIM_ASSIGN(const Rule* rule, RuleNamed(arguments.Text("explain")));
     command.rules = {rule};
+    return {};
+  }
+  if (modes[0] == "list-profiles") {
+    command.mode = Mode::kListProfiles;
     return {};
   }
   command.mode = Mode::kListRules;
@@ -203,6 +248,7 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   command.options.deep = arguments.Has("deep");
   command.options.strict = arguments.Has("strict");
   command.options.rules = RuleWords(arguments);
+  SLIM_TRY(ReadTargets(arguments, command.options.targets));
   command.options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   SLIM_ASSIGN(command.format, ReadFormat(arguments));
   command.baseline = arguments.Text("baseline");
@@ -215,7 +261,9 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   if (arguments.Has("output") && command.output.empty())
     return UsageError("option '--output' has an empty value");
   SLIM_TRY(RuleSelection::Parse(command.options.rules));
-  if (command.mode == Mode::kListRules || command.mode == Mode::kExplain) return command;
+  if (command.mode == Mode::kListRules || command.mode == Mode::kListProfiles ||
+      command.mode == Mode::kExplain)
+    return command;
   SLIM_ASSIGN(command.paths, ReadPaths(arguments));
   if (command.paths.empty() && arguments.operands().empty()) return arguments.OperandAt(0).error();
   if (command.paths.empty()) return UsageError("standard input names no PATH");

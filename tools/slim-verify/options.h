@@ -24,6 +24,7 @@ struct VerifyCommand {
     kCheckManifest,
     kListTensors,
     kListRules,
+    kListProfiles,
     kExplain
   };
   Mode mode = Mode::kVerify;

@@ -28,6 +28,8 @@ Result<std::string> ListText(const VerifyCommand& command, bool json) {
     SLIM_ASSIGN(const std::vector<TensorRow> rows, ListTensors(path));
     return json ? JsonText(TensorListJson(path, rows)) : TensorListText(rows);
   }
+  if (command.mode == Mode::kListProfiles)
+    return json ? JsonText(ProfilesJson()) : ProfileListText();
   if (json) return JsonText(RulesJson(command.rules));
   return command.mode == Mode::kExplain ? RuleText(*command.rules.front()) : RuleListText();
 }

@@ -1,0 +1,2 @@
+slim-verify --explain LD-kv-cache
+slim-verify --explain LD-quantize

@@ -1,0 +1,1 @@
+slim-verify --list-profiles
