@@ -153,6 +153,8 @@ LoaderModel BuildLoaderModel(const VerifyContext& context) {
       model.num_layers =
           static_cast<uint64_t>(std::max<int64_t>(0, layers->AsInteger().value_or(0)));
   }
+  // Of models with experts, a latent or another tower the loaders' trees are not those of slim.
+  if (model.config && model.config->architecture > Architecture::kQwen3) model.config.reset();
   // config.json may claim any number of layers; the tensors bound what is worth building.
   if (model.config && model.config->num_layers > context.checkpoint().tensors().size() + 1)
     model.config.reset();

@@ -167,7 +167,7 @@ class SglangJudge {
   // Draft models get no quantization.
   void CheckDraftLayers() {
     if (model_.num_layers == 0) return;
-    const std::string prefix = BlockPrefix(model_.num_layers) + ".";
+    const std::string prefix = fmt::format("model.layers.{}.", model_.num_layers);
     for (const LoaderModule& module : model_.modules) {
       if (!module.name.starts_with(prefix)) continue;
       const std::string* label = judge_.Label(module.name + ".weight");

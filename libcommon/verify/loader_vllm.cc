@@ -460,7 +460,7 @@ class VllmJudge {
     const Json* type = judge_.Config("model_type");
     if (type == nullptr || !type->is_string() || !type->text().starts_with("deepseek")) return;
     if (model_.num_layers == 0) return;
-    const std::string prefix = BlockPrefix(model_.num_layers) + ".";
+    const std::string prefix = fmt::format("model.layers.{}.", model_.num_layers);
     for (const LoaderModule& module : model_.modules) {
       if (!module.name.starts_with(prefix) || module.use == ModuleUse::kNorm) continue;
       const std::string* label = LabelOf(module.name);
