@@ -4,6 +4,7 @@
 #include <array>
 #include <numeric>
 
+#include "base/text.h"
 #include "parallel/thread_pool.h"
 #include "verify/context.h"
 
