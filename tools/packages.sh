@@ -5,7 +5,7 @@
 # Installs what is missing (as root, or with sudo). Where nothing is missing apt is not called and no network is used.
 set -eu
 
-build="g++ cmake ninja-build pkg-config nlohmann-json3-dev libfmt-dev libssl-dev libxxhash-dev libhwy-dev libpcre2-dev
+build="g++ cmake ninja-build pkg-config nlohmann-json3-dev libfmt-dev libssl-dev libxxhash-dev libzstd-dev libhwy-dev libpcre2-dev
 libutf8proc-dev libyaml-cpp-dev libopenmpi-dev openmpi-bin libgtest-dev libgmock-dev"
 test="python3 python3-jsonschema strace ccache clang clang-format clang-tidy libclang-rt-14-dev"
 peers="python3-venv"

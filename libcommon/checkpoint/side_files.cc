@@ -75,8 +75,13 @@ std::string_view SideFileKindName(SideFileKind kind) {
 }
 
 SideFileChoice ChooseSideFiles(const Checkpoint& checkpoint, bool keep_extra) {
+  return ChooseSideFiles(checkpoint.side_files(), keep_extra);
+}
+
+SideFileChoice ChooseSideFiles(const std::vector<DirectoryEntry>& files, bool keep_extra) {
   SideFileChoice choice;
-  for (const DirectoryEntry& entry : checkpoint.side_files()) {
+  for (const DirectoryEntry& entry : files) {
+    if (entry.kind != FileKind::kRegular) continue;
     const SideFileKind kind = KindOfSideFile(entry.name);
     if (kind == SideFileKind::kConfig || kind == SideFileKind::kReceipt) continue;
     const bool extra = kind == SideFileKind::kCode || kind == SideFileKind::kUnknown;

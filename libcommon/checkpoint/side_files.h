@@ -38,6 +38,7 @@ struct SideFileChoice {
 };
 
 // By name, sorted. `keep_extra` also copies kCode and kUnknown.
+SideFileChoice ChooseSideFiles(const std::vector<DirectoryEntry>& files, bool keep_extra);
 SideFileChoice ChooseSideFiles(const Checkpoint& checkpoint, bool keep_extra);
 
 }  // namespace slim

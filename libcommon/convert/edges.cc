@@ -14,6 +14,10 @@ constexpr std::string_view kAddsCopies =
 constexpr std::string_view kDropsCopies =
     "names; .module copies of norms are dropped when equal, refused when not; int4 is packed; "
     "W8A8_MIX is labelled by quantization_config.pdmix";
+constexpr std::string_view kToParts =
+    "--tp N: split for N ranks, q/k/v and gate/up fused, sparse weights compressed; float16 only, "
+    "scales become F16";
+constexpr std::string_view kFromParts = "ranks joined, layers taken apart, weights unpacked";
 constexpr std::string_view kNames = "names and order";
 
 constexpr Edge kEdges[] = {
@@ -25,17 +29,24 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1, Dialect::kAscendV1, LossClass::kExact, kSame},
     {Dialect::kAscendV1, Dialect::kAscendV1V0, LossClass::kExact, kNames},
     {Dialect::kAscendV1, Dialect::kMindIE, LossClass::kExact, kAddsCopies},
+    {Dialect::kAscendV1, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kAscendV1V0, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1V0, Dialect::kAscendV1, LossClass::kExact, kNames},
     {Dialect::kAscendV1V0, Dialect::kAscendV1V0, LossClass::kExact, kSame},
     {Dialect::kAscendV1V0, Dialect::kMindIE, LossClass::kExact, kAddsCopies},
+    {Dialect::kAscendV1V0, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kMindIE, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kMindIE, Dialect::kAscendV1, LossClass::kExact, kDropsCopies},
     {Dialect::kMindIE, Dialect::kAscendV1V0, LossClass::kExact, kDropsCopies},
     {Dialect::kMindIE, Dialect::kMindIE, LossClass::kExact, kSame},
+    {Dialect::kMindIE, Dialect::kMindIEParts, LossClass::kExact, kToParts},
+    {Dialect::kMindIEParts, Dialect::kAscendV1, LossClass::kExact, kFromParts},
+    {Dialect::kMindIEParts, Dialect::kAscendV1V0, LossClass::kExact, kFromParts},
+    {Dialect::kMindIEParts, Dialect::kMindIE, LossClass::kExact, kFromParts},
 };
 
 constexpr unsigned Bit(Dialect dialect) { return 1U << static_cast<unsigned>(dialect); }
+constexpr unsigned kParts = Bit(Dialect::kMindIEParts);
 constexpr unsigned kQuantized =
     Bit(Dialect::kAscendV1) | Bit(Dialect::kAscendV1V0) | Bit(Dialect::kMindIE);
 
@@ -50,17 +61,17 @@ struct SchemeRow {
   Parts parts;
 };
 constexpr SchemeRow kSchemes[] = {
-    {Scheme::kFloat, Bit(Dialect::kHf) | kQuantized, Parts::kAny},
+    {Scheme::kFloat, Bit(Dialect::kHf) | kQuantized | kParts, Parts::kAny},
     {Scheme::kW8A8, kQuantized, Parts::kStatic},
     {Scheme::kW8A8Dynamic, kQuantized, Parts::kWeightScales},
     {Scheme::kW8A8Mix, kQuantized, Parts::kStatic},
     {Scheme::kW8A16, kQuantized, Parts::kWeightScales},
-    {Scheme::kW8A8S, kQuantized, Parts::kStatic},
+    {Scheme::kW8A8S, kQuantized | kParts, Parts::kStatic},
     {Scheme::kW4A16, kQuantized, Parts::kWeightScales},
     {Scheme::kW4A8Dynamic, kQuantized, Parts::kInt4},
     {Scheme::kC8, kQuantized, Parts::kCache},
     // The same tensors everywhere: they travel without being looked into.
-    {Scheme::kW16A16S, kQuantized, Parts::kAny},
+    {Scheme::kW16A16S, kQuantized | kParts, Parts::kAny},
     {Scheme::kW4A4Dynamic, kQuantized, Parts::kAny},
     {Scheme::kW4A4FlatQuantDynamic, kQuantized, Parts::kAny},
     {Scheme::kNF4, kQuantized, Parts::kAny},
@@ -96,10 +107,13 @@ std::string_view LossClassName(LossClass loss) {
 
 std::span<const Edge> Edges() { return kEdges; }
 
-const Edge& EdgeOf(Dialect from, Dialect to) {
-  return *std::find_if(std::begin(kEdges), std::end(kEdges),
-                       [&](const Edge& edge) { return edge.from == from && edge.to == to; });
+const Edge* FindEdge(Dialect from, Dialect to) {
+  const auto* edge = std::find_if(std::begin(kEdges), std::end(kEdges),
+                                  [&](const Edge& e) { return e.from == from && e.to == to; });
+  return edge == std::end(kEdges) ? nullptr : edge;
 }
+
+const Edge& EdgeOf(Dialect from, Dialect to) { return *FindEdge(from, to); }
 
 std::string_view DialectName(Dialect dialect) { return TraitsOf(dialect).name; }
 std::string_view DialectSummary(Dialect dialect) { return TraitsOf(dialect).summary; }

@@ -25,9 +25,10 @@ struct Edge {
   std::string_view what;  // what changes and what does not pass, one line
 };
 
-// One cell for each pair, by `from`, then `to`, in the order of Dialects().
+// The cells there are, by `from`, then `to`, in the order of Dialects().
 std::span<const Edge> Edges();
-const Edge& EdgeOf(Dialect from, Dialect to);
+const Edge* FindEdge(Dialect from, Dialect to);  // null where there is none
+const Edge& EdgeOf(Dialect from, Dialect to);    // one that exists
 
 std::string_view DialectName(Dialect dialect);  // "ascendv1-v0"
 std::string_view DialectSummary(Dialect dialect);

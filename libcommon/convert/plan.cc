@@ -68,7 +68,9 @@ Result<ConvertPlan> Planner::Run() {
   plan_.input = source_.path();
   plan_.from = source_.dialect();
   plan_.to = options_.to;
-  plan_.loss = EdgeOf(plan_.from, plan_.to).loss;
+  const Edge* edge = FindEdge(plan_.from, plan_.to);
+  if (edge == nullptr) return NoEdge(plan_.from, plan_.to).WithPath(source_.path());
+  plan_.loss = edge->loss;
   SLIM_TRY(CheckSource());
   SLIM_ASSIGN(tensors_, SourceTensors(source_));
   SLIM_TRY(CheckLabels());
@@ -342,6 +344,20 @@ Status Planner::PlanConfig() {
 }
 
 }  // namespace
+
+Error NoEdge(Dialect from, Dialect to) {
+  std::string hint;
+  for (const Dialect through : AllDialects()) {
+    if (through == from || through == to) continue;
+    if (FindEdge(from, through) == nullptr || FindEdge(through, to) == nullptr) continue;
+    hint = fmt::format("nearest: {} to {}, then {} to {}", DialectName(from), DialectName(through),
+                       DialectName(through), DialectName(to));
+    break;
+  }
+  return InputError(
+      "CV-no-edge",
+      fmt::format("no conversion leads from {} to {}", DialectName(from), DialectName(to)), hint);
+}
 
 uint32_t ConvertPlan::Unchanged() const {
   return static_cast<uint32_t>(

@@ -48,6 +48,9 @@ struct ConvertPlan {
   const TensorPlan* WorstTensor() const;  // largest relative error; null when all is exact
 };
 
+// CV-no-edge, which names the nearest way round where there is one.
+Error NoEdge(Dialect from, Dialect to);
+
 // Errors: CV-… for what does not pass the edge, always with the tensor; NORM-copy-differs;
 // IN-missing without config.json; CK-missing-label and CK-missing-tensor where weights and
 // description disagree. A lossy plan is no error: Convert() asks for allow_loss.

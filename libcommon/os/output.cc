@@ -153,6 +153,7 @@ Result<OutputDirectory> OutputDirectory::Create(const std::string& target,
 OutputDirectory::OutputDirectory(OutputDirectory&& other) noexcept {
   std::swap(target_, other.target_);
   std::swap(partial_, other.partial_);
+  std::swap(subdirectories_, other.subdirectories_);
   std::swap(options_, other.options_);
   std::swap(lock_fd_, other.lock_fd_);
   std::swap(replace_, other.replace_);
@@ -221,8 +222,20 @@ Result<OutputFile> OutputDirectory::ReopenFile(std::string_view name, uint64_t s
   return file;
 }
 
-Result<OutputFile> OutputDirectory::CreateFile(std::string_view name, uint64_t size) {
+Status OutputDirectory::CreateSubdirectory(std::string_view name) {
   SLIM_TRY(CheckPlainFileName(name));
+  const std::string path = PartialPath(name);
+  if (System().mkdir(path.c_str(), 0777) != 0) return SystemError(path, "cannot create", errno);
+  subdirectories_.emplace_back(name);
+  return {};
+}
+
+Result<OutputFile> OutputDirectory::CreateFile(std::string_view name, uint64_t size) {
+  std::string_view plain = name;
+  for (const std::string& directory : subdirectories_) {
+    if (name.starts_with(directory + "/")) plain = name.substr(directory.size() + 1);
+  }
+  SLIM_TRY(CheckPlainFileName(plain));
   OutputFile file;
   file.path_ = PartialPath(name);
   file.fsync_ = options_.fsync;
@@ -257,6 +270,9 @@ Status OutputDirectory::CopyFile(const File& source, std::string_view name) {
 }
 
 Status OutputDirectory::Commit() {
+  for (const std::string& directory : subdirectories_) {
+    if (options_.fsync) SLIM_TRY(SyncDirectory(PartialPath(directory)));
+  }
   if (options_.fsync) SLIM_TRY(SyncDirectory(partial_));
   if (replace_) {
     if (System().exchange(partial_.c_str(), target_.c_str()) != 0)

@@ -67,6 +67,8 @@ class OutputDirectory {
   // Removes everything in the partial directory but the files named.
   Status RemoveAllBut(const std::vector<std::string>& names);
   Status RemoveFile(std::string_view name);
+  // A directory inside, for files that are then named "<name>/<file>". One level only.
+  Status CreateSubdirectory(std::string_view name);
   // A new file of `size` bytes, allocated at once so that a full disk is noticed before the work.
   Result<OutputFile> CreateFile(std::string_view name, uint64_t size);
   Status WriteFile(std::string_view name, std::string_view content);
@@ -85,6 +87,7 @@ class OutputDirectory {
 
   std::string target_;
   std::string partial_;
+  std::vector<std::string> subdirectories_;
   OutputOptions options_;
   int lock_fd_ = -1;
   bool replace_ = false;  // the target exists and is to be replaced

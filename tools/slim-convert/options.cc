@@ -8,7 +8,7 @@ namespace {
 constexpr Flag kFlags[] = {
     {.name = "to",
      .kind = FlagKind::kText,
-     .help = "the dialect to write: hf, ascendv1, ascendv1-v0 or mindie",
+     .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie or mindie-parts",
      .value = "DIALECT",
      .group = "Conversion"},
     {.name = "dtype",
@@ -16,6 +16,13 @@ constexpr Flag kFlags[] = {
      .help = "rewrite float tensors, deq_scale and torch_dtype for this model dtype",
      .group = "Conversion",
      .choices = "bf16 fp16"},
+    {.name = "tp",
+     .kind = FlagKind::kInteger,
+     .help = "tensor-parallel ranks of mindie-parts",
+     .value = "N",
+     .group = "Conversion",
+     .minimum = 1,
+     .maximum = 64},
     {.name = "allow-loss",
      .help = "write although values are rounded; the receipt says how much",
      .group = "Conversion"},
@@ -31,25 +38,89 @@ constexpr Flag kFlags[] = {
 };
 constexpr Operand kOperands[] = {
     {.name = "IN", .help = "directory of the checkpoint to convert", .required = false}};
-constexpr Command kCommands[] = {{.name = "",
-                                  .synopsis = "IN -o OUT --to DIALECT [options]",
-                                  .summary = "write a checkpoint in another dialect",
-                                  .flags = kFlags,
-                                  .operands = kOperands,
-                                  .writes = true}};
+// The compression command of MindIE's examples, with its own flags (source document S003).
+constexpr Flag kCompressorFlags[] = {
+    {.name = "model-path",
+     .kind = FlagKind::kText,
+     .help = "directory of the W8A8S or W16A16S checkpoint",
+     .value = "PATH",
+     .group = "Conversion"},
+    {.name = "save-directory",
+     .kind = FlagKind::kText,
+     .help = "directory to write; --output does the same",
+     .value = "PATH",
+     .group = "Conversion"},
+    {.name = "tp",
+     .kind = FlagKind::kInteger,
+     .help = "tensor-parallel ranks",
+     .value = "N",
+     .group = "Conversion",
+     .minimum = 1,
+     .maximum = 64},
+    {.name = "dtype",
+     .kind = FlagKind::kChoice,
+     .help = "fp16 rounds a model of another dtype on the way",
+     .group = "Conversion",
+     .choices = "fp16"},
+    {.name = "allow-loss",
+     .help = "write although values are rounded; the receipt says how much",
+     .group = "Conversion"},
+    {.name = "keep-extra",
+     .help = "also copy code (*.py) and side files of unknown purpose",
+     .group = "Conversion"},
+    {.name = "plan", .help = "print what would be done, and write nothing", .group = "Conversion"},
+};
+constexpr Command kCommands[] = {
+    {.name = "",
+     .synopsis = "IN -o OUT --to DIALECT [options]",
+     .summary = "write a checkpoint in another dialect",
+     .flags = kFlags,
+     .operands = kOperands,
+     .writes = true},
+    {.name = "sparse_compressor",
+     .synopsis = "--model_path W8A8S --save_directory OUT --tp N [options]",
+     .summary = "split and compress a sparse checkpoint, as --to mindie-parts",
+     .flags = kCompressorFlags,
+     .writes = true}};
 constexpr Tool kTool = {.name = "slim-convert",
                         .summary = "convert checkpoints between dialects without changing numbers",
                         .commands = kCommands};
+
+// What both commands have.
+void ReadShared(const Arguments& arguments, ConvertRequest& request) {
+  request.plan = arguments.Has("plan") || arguments.Has("dry-run");
+  if (arguments.Has("dtype")) request.options.dtype = ParseModelDType(arguments.Text("dtype"));
+  request.ranks = static_cast<uint64_t>(arguments.Integer("tp", 0));
+  request.options.allow_loss = arguments.Has("allow-loss");
+  request.options.keep_extra = arguments.Has("keep-extra");
+  request.options.part_size = arguments.Size("part-size", 0);
+  request.options.max_memory = arguments.Size("max-memory", 0);
+  request.output_options = arguments.output_options();
+  request.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+}
+
+Result<ConvertRequest> ReadCompressorRequest(const Arguments& arguments) {
+  ConvertRequest request;
+  ReadShared(arguments, request);
+  request.options.to = Dialect::kMindIEParts;
+  SLIM_ASSIGN(request.input, arguments.Required("model-path"));
+  request.output = arguments.Text("save-directory", arguments.Text("output"));
+  if (!request.plan && request.output.empty()) {
+    SLIM_ASSIGN(request.output, arguments.Required("save-directory"));
+  }
+  return request;
+}
 
 }  // namespace
 
 const Tool& ConvertTool() { return kTool; }
 
 Result<ConvertRequest> ReadConvertRequest(const Arguments& arguments) {
+  if (arguments.command().name == "sparse_compressor") return ReadCompressorRequest(arguments);
   ConvertRequest request;
   request.list = arguments.Has("list");
   if (request.list) return request;
-  request.plan = arguments.Has("plan") || arguments.Has("dry-run");
+  ReadShared(arguments, request);
   SLIM_ASSIGN(request.input, arguments.OperandAt(0));
   SLIM_ASSIGN(const std::string to, arguments.Required("to"));
   SLIM_ASSIGN(request.options.to, ParseDialect(to));
@@ -57,13 +128,6 @@ Result<ConvertRequest> ReadConvertRequest(const Arguments& arguments) {
   if (!request.plan) {
     SLIM_ASSIGN(request.output, arguments.Required("output"));
   }
-  if (arguments.Has("dtype")) request.options.dtype = ParseModelDType(arguments.Text("dtype"));
-  request.options.allow_loss = arguments.Has("allow-loss");
-  request.options.keep_extra = arguments.Has("keep-extra");
-  request.options.part_size = arguments.Size("part-size", 0);
-  request.options.max_memory = arguments.Size("max-memory", 0);
-  request.output_options = arguments.output_options();
-  request.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   return request;
 }
 

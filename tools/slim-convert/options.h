@@ -16,6 +16,7 @@ struct ConvertRequest {
   std::string input;
   std::string output;  // may be empty with `plan`
   ConvertOptions options;
+  uint64_t ranks = 0;  // --tp; 0 unless given
   OutputOptions output_options;
   int threads = 1;
 };

@@ -9,6 +9,7 @@
 #include "checkpoint/dialects/ascendv1_v0.h"
 #include "checkpoint/dialects/hf.h"
 #include "checkpoint/dialects/mindie.h"
+#include "checkpoint/dialects/mindie_parts.h"
 
 namespace slim {
 namespace {
@@ -94,7 +95,7 @@ DialectGuess GuessAscend(const Listing& listing) {
 
 std::span<const DialectTraits> Dialects() {
   static const DialectTraits kTable[] = {kHfTraits, kAscendV1Traits, kAscendV1V0Traits,
-                                         kMindIETraits};
+                                         kMindIETraits, kMindIEPartsTraits};
   return kTable;
 }
 

@@ -19,7 +19,7 @@
 
 namespace slim {
 
-enum class Dialect : uint8_t { kHf, kAscendV1, kAscendV1V0, kMindIE };
+enum class Dialect : uint8_t { kHf, kAscendV1, kAscendV1V0, kMindIE, kMindIEParts };
 
 struct DescriptionGlobals {
   std::string model_quant_type;  // label; "FLOAT" for a float checkpoint

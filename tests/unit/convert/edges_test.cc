@@ -5,23 +5,25 @@
 namespace slim {
 namespace {
 
-TEST(Edges, OneCellForEachPairInOrder) {
-  const std::vector<Dialect> all = AllDialects();
-  ASSERT_EQ(Edges().size(), all.size() * all.size());
+TEST(Edges, CellsInOrder) {
   size_t cell = 0;
-  for (const Dialect from : all) {
-    for (const Dialect to : all) {
-      EXPECT_EQ(Edges()[cell].from, from);
-      EXPECT_EQ(Edges()[cell].to, to);
-      EXPECT_EQ(&EdgeOf(from, to), &Edges()[cell]);
+  for (const Dialect from : AllDialects()) {
+    for (const Dialect to : AllDialects()) {
+      const Edge* edge = FindEdge(from, to);
+      EXPECT_EQ(edge == nullptr,
+                cell >= Edges().size() || Edges()[cell].from != from || Edges()[cell].to != to);
+      if (edge == nullptr) continue;
+      EXPECT_EQ(edge, &Edges()[cell]);
       EXPECT_FALSE(SchemesOf(from, to).empty());
       ++cell;
     }
   }
+  EXPECT_EQ(cell, Edges().size());
 }
 
 TEST(Edges, OnlyFloatGoesToAndFromHf) {
   for (const Dialect dialect : AllDialects()) {
+    if (FindEdge(Dialect::kHf, dialect) == nullptr) continue;
     EXPECT_EQ(SchemesOf(Dialect::kHf, dialect), std::vector<std::string>{"FLOAT"});
     EXPECT_EQ(SchemesOf(dialect, Dialect::kHf), std::vector<std::string>{"FLOAT"});
   }

@@ -1,0 +1,150 @@
+#include "convert/parts_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "base/text.h"
+#include "checkpoint/sparse_codec.h"
+#include "convert/parts.h"
+#include "model/tensor_parallel.h"
+#include "os/digest.h"
+
+namespace slim {
+namespace {
+
+struct PartName {
+  uint64_t rank = 0;
+  uint64_t ranks = 0;
+};
+
+std::optional<PartName> ParsePartName(std::string_view name) {
+  constexpr std::string_view kPart = "part";
+  constexpr std::string_view kOf = "-of-";
+  const size_t of = name.find(kOf);
+  if (!name.starts_with(kPart) || of == std::string_view::npos) return {};
+  const auto number = [](std::string_view text) -> std::optional<uint64_t> {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return {};
+    return value;
+  };
+  const auto rank = number(name.substr(kPart.size(), of - kPart.size()));
+  const auto ranks = number(name.substr(of + kOf.size()));
+  if (!rank || !ranks || *ranks == 0 || *ranks > 1024) return {};
+  return PartName{*rank, *ranks};
+}
+
+Error PartsError(const std::string& path, std::string message, std::string hint) {
+  return InputError("CV-parts", std::move(message), std::move(hint)).WithPath(path);
+}
+
+}  // namespace
+
+Result<PartWriter> PartWriter::Create(OutputDirectory& directory, PartFile part) {
+  const std::string name = PartDirectoryName(part.rank, part.ranks);
+  SLIM_TRY(directory.CreateSubdirectory(name));
+  std::vector<TensorSpec> specs;
+  for (const PlannedTensor& tensor : part.tensors) specs.push_back(tensor.spec);
+  SLIM_ASSIGN(
+      const SafetensorsLayout layout,
+      LayOutSafetensors(specs, {{"format", "pt"},
+                                {std::string(kSparseCodecKey), std::string(kSparseCodecName)}}));
+  const std::string file_name =
+      fmt::format("{}/quant_model_weight_{}.safetensors", name, ToLower(part.quant_type));
+  SLIM_ASSIGN(OutputFile file, directory.CreateFile(file_name, layout.file_size));
+  SLIM_TRY(file.WriteAt(std::as_bytes(std::span(layout.header)), 0));
+  PartWriter writer(std::move(part), std::move(file));
+  for (size_t i = 0; i < specs.size(); ++i)
+    writer.offsets_.emplace(specs[i].name, layout.offsets[i]);
+  return writer;
+}
+
+Status PartWriter::Write(const std::string& name, std::span<const std::byte> bytes) {
+  const auto offset = offsets_.find(name);
+  if (offset == offsets_.end())
+    return InternalError(fmt::format("tensor {} was not planned", Quote(name)));
+  SLIM_TRY(file_.WriteAt(bytes, offset->second));
+  std::string digest = Xxh3(bytes);
+  const std::lock_guard lock(*mutex_);
+  digests_->emplace(name, std::move(digest));
+  return {};
+}
+
+Status PartWriter::Finish(OutputDirectory& directory) {
+  if (digests_->size() != part_.tensors.size())
+    return InternalError("a tensor of a part was planned and never written");
+  SLIM_TRY(file_.Close());
+  QuantDescription description;
+  description.AddGlobal("model_quant_type", part_.quant_type);
+  if (part_.versioned) description.AddGlobal("version", "1.0.0");
+  for (const PlannedTensor& tensor : part_.tensors)
+    description.AddTensor(tensor.spec.name, tensor.label);
+  const std::string name = PartDirectoryName(part_.rank, part_.ranks);
+  const std::string file =
+      part_.versioned ? "quant_model_description.json"
+                      : fmt::format("quant_model_description_{}.json", ToLower(part_.quant_type));
+  return directory.WriteFile(fmt::format("{}/{}", name, file), description.Write(2));
+}
+
+Receipt PartsReceipt(const ConvertPlan& plan) {
+  Receipt receipt;
+  receipt.tool = "slim-convert";
+  receipt.configuration.Set("from", DialectName(plan.from));
+  receipt.configuration.Set("to", DialectName(plan.to));
+  receipt.loss_class = LossClassName(plan.loss);
+  if (const TensorPlan* worst = plan.WorstTensor(); worst != nullptr) {
+    receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));
+    receipt.loss.Set("tensor", worst->name);
+  }
+  return receipt;
+}
+
+Status CheckLossAllowed(const ConvertPlan& plan, bool allow_loss) {
+  const TensorPlan* worst = plan.WorstTensor();
+  if (worst == nullptr || allow_loss) return {};
+  return InputError("CV-loss",
+                    fmt::format("loses precision, largest relative error {:.3g}",
+                                worst->worst_relative_error),
+                    "--allow-loss accepts it, --plan shows every tensor")
+      .WithTensor(worst->source)
+      .WithPath(plan.input);
+}
+
+Result<std::vector<std::string>> FindParts(const std::string& path) {
+  SLIM_ASSIGN(const std::vector<DirectoryEntry> listing, ListDirectory(path));
+  std::map<uint64_t, std::string> parts;
+  std::optional<uint64_t> ranks;
+  for (const DirectoryEntry& entry : listing) {
+    const auto part = ParsePartName(entry.name);
+    if (!part || entry.kind != FileKind::kDirectory) continue;
+    if (ranks && *ranks != part->ranks) {
+      return PartsError(path, fmt::format("holds parts of {} and of {} ranks", *ranks, part->ranks),
+                        "keep the parts of one degree");
+    }
+    ranks = part->ranks;
+    parts.emplace(part->rank, JoinPath(path, entry.name));
+  }
+  std::vector<std::string> paths;
+  for (uint64_t rank = 0; rank < ranks.value_or(0); ++rank) {
+    const auto found = parts.find(rank);
+    if (found == parts.end()) {
+      return PartsError(path, fmt::format("{} is missing", PartDirectoryName(rank, *ranks)),
+                        "fetch all parts: each holds a share of every layer");
+    }
+    paths.push_back(found->second);
+  }
+  return paths;
+}
+
+bool HasParts(const std::string& path) {
+  if (KindOf(path) != FileKind::kDirectory) return false;
+  const auto listing = ListDirectory(path);
+  return listing.ok() && std::ranges::any_of(*listing, [](const DirectoryEntry& entry) {
+           return entry.kind == FileKind::kDirectory && ParsePartName(entry.name).has_value();
+         });
+}
+
+}  // namespace slim
