@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <unordered_map>
 
 #include "base/text.h"
@@ -57,6 +58,9 @@ class Splitter {
   const TensorPlan* Member(const PartMember& member, std::string_view suffix) const;
   size_t AddTensor(const PartModule& module, uint64_t rank, std::string_view suffix,
                    const TensorPlan& first, DType dtype, Shape shape);
+  Status WriteGroup(PartWriter& writer, const PartGroup& group) const;
+  Status WritePart(OutputDirectory& directory, uint64_t rank,
+                   std::map<std::string, std::string>& digests) const;
   Error At(Error error, const std::string& tensor) const {
     return std::move(error).WithTensor(tensor).WithPath(source_.path());
   }
@@ -67,8 +71,7 @@ class Splitter {
   Listener& listener_;
   ConvertPlan whole_;  // the source as an undivided float16 ascendv1-v0
   std::unordered_map<std::string, size_t> by_name_;  // in whole_.tensors
-  std::unordered_map<std::string, bool> taken_;
-  std::string type_;  // "W8A8S" or "W16A16S"
+  std::string type_;                                 // "W8A8S" or "W16A16S"
   std::vector<PartModule> modules_;
   std::vector<PartGroup> groups_;
   ConvertPlan plan_;
@@ -418,46 +421,55 @@ Status Splitter::Plan() {
   return {};
 }
 
+Status Splitter::WriteGroup(PartWriter& writer, const PartGroup& group) const {
+  SLIM_ASSIGN(const std::vector<Tensor> made, group.make());
+  for (size_t i = 0; i < made.size(); ++i) {
+    const std::string& name = plan_.tensors[group.tensors[i]].name;
+    SLIM_TRY(writer.Write(name.substr(name.find('/') + 1), made[i].data.bytes()));
+  }
+  return {};
+}
+
+Status Splitter::WritePart(OutputDirectory& directory, uint64_t rank,
+                           std::map<std::string, std::string>& digests) const {
+  PartFile part;
+  part.rank = rank;
+  part.ranks = options_.ranks;
+  part.quant_type = plan_.quant_type;
+  part.versioned = source_.dialect() != Dialect::kMindIE;
+  for (const TensorPlan& tensor : plan_.tensors) {
+    if (tensor.shard != rank) continue;
+    const std::string name = tensor.name.substr(tensor.name.find('/') + 1);
+    part.tensors.push_back({{name, tensor.to, tensor.shape}, tensor.label, 0});
+  }
+  SLIM_ASSIGN(PartWriter writer, PartWriter::Create(directory, std::move(part)));
+  std::vector<const PartGroup*> mine;
+  for (const PartGroup& group : groups_) {
+    if (group.rank == rank) mine.push_back(&group);
+  }
+  std::vector<std::optional<Error>> errors(mine.size());
+  pool_.ParallelFor(mine.size(), 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) {
+      Status status = WriteGroup(writer, *mine[i]);
+      if (!status.ok()) errors[i] = std::move(status).error();
+    }
+  });
+  for (std::optional<Error>& error : errors) {
+    if (error) return *std::move(error);
+  }
+  SLIM_TRY(writer.Finish(directory));
+  for (const auto& [name, digest] : writer.digests())
+    digests.emplace(fmt::format("{}/{}", PartDirectoryName(rank, options_.ranks), name), digest);
+  return {};
+}
+
 Status Splitter::Write(const std::string& output, const OutputOptions& output_options) {
   SLIM_ASSIGN(OutputDirectory directory,
               OutputDirectory::Create(output, output_options, listener_));
   SLIM_TRY(directory.CheckSpace(plan_.bytes()));
   std::map<std::string, std::string> digests;
-  for (uint64_t rank = 0; rank < options_.ranks; ++rank) {
-    PartFile part;
-    part.rank = rank;
-    part.ranks = options_.ranks;
-    part.quant_type = plan_.quant_type;
-    part.versioned = source_.dialect() != Dialect::kMindIE;
-    for (const TensorPlan& tensor : plan_.tensors) {
-      if (tensor.shard != rank) continue;
-      const std::string name = tensor.name.substr(tensor.name.find('/') + 1);
-      part.tensors.push_back({{name, tensor.to, tensor.shape}, tensor.label, 0});
-    }
-    SLIM_ASSIGN(PartWriter writer, PartWriter::Create(directory, std::move(part)));
-    std::vector<const PartGroup*> mine;
-    for (const PartGroup& group : groups_) {
-      if (group.rank == rank) mine.push_back(&group);
-    }
-    std::vector<std::optional<Error>> errors(mine.size());
-    pool_.ParallelFor(mine.size(), 1, [&](uint64_t begin, uint64_t end) {
-      for (uint64_t i = begin; i < end; ++i) {
-        auto made = mine[i]->make();
-        Status status = made.ok() ? Status() : Status(std::move(made).error());
-        for (size_t t = 0; status.ok() && t < mine[i]->tensors.size(); ++t) {
-          const std::string& name = plan_.tensors[mine[i]->tensors[t]].name;
-          status = writer.Write(name.substr(name.find('/') + 1), (*made)[t].data.bytes());
-        }
-        if (!status.ok()) errors[i] = std::move(status).error();
-      }
-    });
-    for (std::optional<Error>& error : errors) {
-      if (error) return *std::move(error);
-    }
-    SLIM_TRY(writer.Finish(directory));
-    for (const auto& [name, digest] : writer.digests())
-      digests.emplace(fmt::format("{}/{}", PartDirectoryName(rank, options_.ranks), name), digest);
-  }
+  for (uint64_t rank = 0; rank < options_.ranks; ++rank)
+    SLIM_TRY(WritePart(directory, rank, digests));
   SLIM_TRY(directory.WriteFile("config.json", plan_.config.text));
   std::vector<std::string> names;
   for (const SideFile& side : plan_.side_files.copied) {

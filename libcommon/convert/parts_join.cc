@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <set>
 
 #include "base/text.h"
 #include "checkpoint/sparse_codec.h"
@@ -37,6 +38,9 @@ class Joiner {
   Status Open();
   Status CheckKeys() const;
   Status PlanConfig();
+  void AddNormCopies();
+  Status WriteGroup(CheckpointWriter& writer, const JoinGroup& group) const;
+  Status WriteTensors(CheckpointWriter& writer) const;
   Status PlanModule(const PartModule& module);
   Status PlanWeight(const PartModule& module);
   Status PlanRole(const PartModule& module, Role role);
@@ -65,6 +69,7 @@ class Joiner {
   std::string type_;  // "W8A8S"
   std::vector<PartModule> modules_;
   std::vector<JoinGroup> groups_;
+  std::set<std::string> copies_;  // of norms
   ConvertPlan plan_;
 };
 
@@ -305,6 +310,26 @@ Status Joiner::PlanModule(const PartModule& module) {
   return {};
 }
 
+// MindIE finds smoothed norms by these copies.
+void Joiner::AddNormCopies() {
+  std::vector<TensorPlan> copies;
+  for (const TensorPlan& tensor : plan_.tensors) {
+    const TensorNameParts name = SplitTensorName(tensor.name);
+    const auto bias =
+        std::ranges::find(plan_.tensors, fmt::format("{}.bias", name.module), &TensorPlan::name);
+    if (tensor.shape.size() != 1 || bias == plan_.tensors.end() || bias->label != "FLOAT" ||
+        !name.module.ends_with("norm") || (name.suffix != "weight" && name.suffix != "bias"))
+      continue;
+    TensorPlan copy = tensor;
+    copy.name = fmt::format("{}.module.{}", name.module, name.suffix);
+    copy.label = type_;
+    copy.action = TensorAction::kDuplicate;
+    copies.push_back(std::move(copy));
+  }
+  for (const TensorPlan& copy : copies) copies_.insert(copy.name);
+  std::ranges::move(copies, std::back_inserter(plan_.tensors));
+}
+
 Status Joiner::PlanConfig() {
   ConfigTarget target;
   target.from = options_.to == Dialect::kMindIE ? Dialect::kAscendV1V0 : Dialect::kMindIE;
@@ -320,7 +345,6 @@ Status Joiner::PlanConfig() {
 Status Joiner::Plan() {
   SLIM_TRY(Open());
   for (const PartModule& module : modules_) SLIM_TRY(PlanModule(module));
-  size_t taken = 0;
   for (const TensorEntry& entry : parts_.front().tensors()) {
     const TensorNameParts name = SplitTensorName(entry.name);
     const bool known = std::ranges::any_of(
@@ -328,7 +352,6 @@ Status Joiner::Plan() {
     if (!known)
       return At(InputError("CV-parts", "belongs to no layer of config.json's model"), entry.name,
                 0);
-    ++taken;
   }
   plan_.input = path_;
   plan_.from = Dialect::kMindIEParts;
@@ -339,59 +362,57 @@ Status Joiner::Plan() {
   WritePlan& write = plan_.write;
   write.dialect = options_.to;
   write.globals.model_quant_type = type_;
-  if (options_.to == Dialect::kMindIE) {
-    // Smoothed norms have their copies there.
-    std::vector<TensorPlan> copies;
-    for (const TensorPlan& tensor : plan_.tensors) {
-      const TensorNameParts name = SplitTensorName(tensor.name);
-      const auto bias =
-          std::ranges::find(plan_.tensors, fmt::format("{}.bias", name.module), &TensorPlan::name);
-      if (tensor.shape.size() != 1 || bias == plan_.tensors.end() || bias->label != "FLOAT" ||
-          !name.module.ends_with("norm") || (name.suffix != "weight" && name.suffix != "bias"))
-        continue;
-      TensorPlan copy = tensor;
-      copy.name = fmt::format("{}.module.{}", name.module, name.suffix);
-      copy.label = type_;
-      copy.action = TensorAction::kDuplicate;
-      copies.push_back(std::move(copy));
-    }
-    std::ranges::move(copies, std::back_inserter(plan_.tensors));
-  }
+  if (options_.to == Dialect::kMindIE) AddNormCopies();
   for (const TensorPlan& tensor : plan_.tensors)
     write.tensors.push_back({{tensor.name, tensor.to, tensor.shape}, tensor.label, 0});
   return PlanConfig();
 }
 
-Status Joiner::Write(const std::string& output, const OutputOptions& output_options) {
-  SLIM_ASSIGN(CheckpointWriter writer,
-              CheckpointWriter::Create(plan_.write, output, output_options, listener_));
+Status Joiner::WriteGroup(CheckpointWriter& writer, const JoinGroup& group) const {
+  SLIM_ASSIGN(const std::vector<Tensor> made, group.make());
+  for (size_t i = 0; i < made.size(); ++i) {
+    const std::string& name = group.names[i];
+    SLIM_TRY(writer.Write(name, made[i].data.bytes()));
+    const TensorNameParts parts = SplitTensorName(name);
+    const std::string copy = fmt::format("{}.module.{}", parts.module, parts.suffix);
+    if (copies_.contains(copy)) SLIM_TRY(writer.Write(copy, made[i].data.bytes()));
+  }
+  return {};
+}
+
+Status Joiner::WriteTensors(CheckpointWriter& writer) const {
   std::vector<std::optional<Error>> errors(groups_.size());
   pool_.ParallelFor(groups_.size(), 1, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
-      auto made = groups_[i].make();
-      Status status = made.ok() ? Status() : Status(std::move(made).error());
-      for (size_t t = 0; status.ok() && t < groups_[i].names.size(); ++t) {
-        const std::string& name = groups_[i].names[t];
-        status = writer.Write(name, (*made)[t].data.bytes());
-        const TensorNameParts parts = SplitTensorName(name);
-        const std::string copy = fmt::format("{}.module.{}", parts.module, parts.suffix);
-        const bool twin =
-            std::ranges::find(plan_.tensors, copy, &TensorPlan::name) != plan_.tensors.end();
-        if (status.ok() && twin) status = writer.Write(copy, (*made)[t].data.bytes());
-      }
+      Status status = WriteGroup(writer, groups_[i]);
       if (!status.ok()) errors[i] = std::move(status).error();
     }
   });
   for (std::optional<Error>& error : errors) {
     if (error) return *std::move(error);
   }
+  return {};
+}
+
+Status Joiner::Write(const std::string& output, const OutputOptions& output_options) {
+  SLIM_ASSIGN(CheckpointWriter writer,
+              CheckpointWriter::Create(plan_.write, output, output_options, listener_));
+  SLIM_TRY(WriteTensors(writer));
   SLIM_TRY(writer.WriteSideFile("config.json", plan_.config.text));
   for (const SideFile& side : plan_.side_files.copied) {
     SLIM_ASSIGN(const File file, File::Open(JoinPath(path_, side.name)));
     SLIM_TRY(writer.CopySideFile(file, side.name));
   }
   SLIM_TRY(writer.Finish());
-  SLIM_TRY(WriteReceiptFile(writer, PartsReceipt(plan_), pool_));
+  Receipt receipt = PartsReceipt(plan_);
+  for (uint64_t rank = 0; rank < parts_.size(); ++rank) {
+    SLIM_ASSIGN(std::vector<FileDigest> files, DigestInputs(parts_[rank], {}, pool_));
+    for (FileDigest& file : files) {
+      file.name = fmt::format("{}/{}", PartDirectoryName(rank, parts_.size()), file.name);
+      receipt.inputs.push_back(std::move(file));
+    }
+  }
+  SLIM_TRY(WriteReceiptFile(writer, std::move(receipt), pool_));
   for (const Checkpoint& part : parts_) SLIM_TRY(part.CheckUnchanged());
   VerifyOptions verify;
   verify.threads = pool_.threads();

@@ -45,6 +45,7 @@ class Planner {
   void PlanDTypes();
   DType WantedDType(const TensorPlan& tensor) const;
   Status MeasureLoss();
+  bool BecomesModelDType(const TensorPlan& tensor) const;
   Status MeasureTensor(TensorPlan& tensor) const;
   Status PlanMemory();
   void PlanWriting();
@@ -231,7 +232,7 @@ Status Planner::MeasureLoss() {
   std::vector<TensorPlan*> changed;
   std::vector<uint64_t> sizes;
   for (TensorPlan& tensor : plan_.tensors) {
-    if (tensor.from == tensor.to) continue;
+    if (tensor.from == tensor.to && !BecomesModelDType(tensor)) continue;
     changed.push_back(&tensor);
     sizes.push_back(WorkBytes(tensor, source_));
   }
@@ -241,6 +242,14 @@ Status Planner::MeasureLoss() {
   return {};
 }
 
+// Scales that stay F32 in the file: loaders round them to the model's dtype (facts: consumers.md
+// 2.3), so one that becomes zero there is as lost as one in the file.
+bool Planner::BecomesModelDType(const TensorPlan& tensor) const {
+  const std::string_view suffix = SplitTensorName(tensor.name).suffix;
+  return options_.dtype && *options_.dtype == DType::kF16 && tensor.from == DType::kF32 &&
+         tensor.label != "FLOAT" && IsScaleOrOffset(suffix) && suffix.ends_with("_scale");
+}
+
 Status Planner::MeasureTensor(TensorPlan& tensor) const {
   const auto at = [&](Error error) {
     return std::move(error).WithTensor(tensor.source).WithPath(source_.path());
@@ -248,6 +257,16 @@ Status Planner::MeasureTensor(TensorPlan& tensor) const {
   RoundingLoss measured;
   auto made = MakeTensor(tensor, source_);
   if (!made.ok()) return at(std::move(made).error());
+  if (tensor.from == tensor.to) {
+    auto as_loaded = ChangeDType(made->view(), *options_.dtype, {});
+    if (!as_loaded.ok()) return at(std::move(as_loaded).error());
+    if (as_loaded->to_zero == 0 && as_loaded->overflowed == 0) return {};
+    return at(InputError("CV-underflow",
+                         fmt::format("{} scales become zero or infinite in F16, to which loaders "
+                                     "round them",
+                                     as_loaded->to_zero + as_loaded->overflowed),
+                         "keep the source's dtype, or take bf16"));
+  }
   auto rounded = RoundTensor(tensor, std::move(*made), &measured);
   if (!rounded.ok()) return at(std::move(rounded).error());
   if (measured.overflowed > 0) {

@@ -222,5 +222,20 @@ TEST(Refusal, MixBesideStaticLayersOfTheSameTensors) {
   EXPECT_THAT(error.tensor, testing::HasSubstr("mlp"));
 }
 
+// Loaders round F32 scales to the model's dtype.
+TEST(Refusal, ScalesThatUnderflowInFp16WhenLoaded) {
+  const ScratchFolder scratch;
+  CopyFolder(Golden(kM0), scratch.Path("in"));
+  const std::string name = "model.layers.1.self_attn.o_proj.input_scale";
+  // 1e-9 as float32.
+  Poke(scratch.Path("in"), name, 0, std::string("\x5f\x70\x89\x30", 4));
+  ConvertOptions options = To(Dialect::kMindIE);
+  options.dtype = DType::kF16;
+  options.allow_loss = true;
+  const Error error = MustFail(scratch.Path("in"), scratch.Path("out"), options);
+  EXPECT_EQ(error.rule, "CV-underflow");
+  EXPECT_EQ(error.tensor, name);
+}
+
 }  // namespace
 }  // namespace slim
