@@ -176,7 +176,7 @@ class Tree(unittest.TestCase):
     def test_table_is_read(self):
         table = read_table(ROOT)
         self.assertEqual(table["base"], (set(), {"fmt"}))
-        self.assertEqual(table["os"], ({"base"}, {"xxhash", "openssl"}))
+        self.assertEqual(table["os"], ({"base"}, {"xxhash", "zstd", "openssl"}))
         folders = {name for name in os.listdir(os.path.join(ROOT, "libcommon"))
                    if os.path.isdir(os.path.join(ROOT, "libcommon", name))
                    and os.listdir(os.path.join(ROOT, "libcommon", name))}
