@@ -32,16 +32,14 @@ bool NeedsValues(const LinearPlan& linear) {
 }  // namespace
 
 BlockQuantizer::BlockQuantizer(const Checkpoint& source, const QuantPlan& plan,
-                               const QuantOptions& options, CalibrationPass& pass,
-                               uint64_t all_tokens, ThreadPool& pool, Listener& listener)
+                               const QuantOptions& options, std::vector<PassRun> passes,
+                               ThreadPool& pool, Listener& listener)
     : source_(source),
       plan_(plan),
       options_(options),
-      pass_(pass),
-      all_tokens_(all_tokens),
       pool_(pool),
       listener_(listener),
-      stages_(StagesOf(options.recipe.process, options.recipe.propagate)) {}
+      passes_(std::move(passes)) {}
 
 CalibratedLinear* BlockQuantizer::Find(std::string_view linear) {
   const auto place = linears_.find(linear);
@@ -81,21 +79,29 @@ Status BlockQuantizer::Run(uint64_t layer) {
     if (linear == nullptr || linear->scheme == Scheme::kFloat) continue;
     linears_[module.name].plan = linear;
   }
+  if (plan_.rotation) plan_.rotation->RotateBlock(plan_.config, *block_, pool_);
+  for (PassRun& run : passes_) {
+    if (run.pass) SLIM_TRY(RunPass(run));
+  }
+  return {};
+}
+
+Status BlockQuantizer::RunPass(PassRun& run) {
   // Only the last pass over the block moves the samples on.
   std::vector<size_t> forwards;
-  for (size_t i = 0; i < stages_.size(); ++i) {
-    if (StageNeedsForward(stages_[i], forwards.empty())) forwards.push_back(i);
+  for (size_t i = 0; i < run.stages.size(); ++i) {
+    if (StageNeedsForward(run.stages[i], forwards.empty())) forwards.push_back(i);
   }
   size_t done = 0;
-  for (size_t i = 0; i < stages_.size(); ++i) {
-    PrepareForward(stages_[i]);
+  for (size_t i = 0; i < run.stages.size(); ++i) {
+    PrepareForward(run.stages[i]);
     if (done < forwards.size() && forwards[done] == i) {
       ++done;
-      SLIM_TRY(Forward(stages_[i], done == forwards.size()));
+      SLIM_TRY(Forward(run, run.stages[i], done == forwards.size()));
     }
-    SLIM_TRY(FinishStage(stages_[i]));
+    SLIM_TRY(FinishStage(run.stages[i]));
   }
-  if (forwards.empty()) SLIM_TRY(Forward({}, true));
+  if (forwards.empty()) SLIM_TRY(Forward(run, {}, true));
   return {};
 }
 
@@ -132,7 +138,7 @@ void BlockQuantizer::PrepareForward(const Stage& stage) {
   }
 }
 
-Status BlockQuantizer::Forward(const Stage& stage, bool advance) {
+Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
   stats_.emplace(plan_.config, layer_);
   std::set<std::string, std::less<>> kept;
   std::optional<float> norm_eps;
@@ -146,10 +152,14 @@ Status BlockQuantizer::Forward(const Stage& stage, bool advance) {
   const bool as_model = options_.recipe.compute == ComputeMode::kModel;
   // msModelSlim replaces the norms it smooths by its own, whose epsilon is fixed (facts:
   // algorithms.md 3.3).
-  for (const SmoothStep* step : StepsOf<SmoothStep>(options_.recipe.process)) {
-    if (as_model && !SearchesTokens(*step) && !plan_.smoothing[layer_].empty()) norm_eps = 1e-6F;
+  for (const Stage& other : run.stages) {
+    for (const StageStep& item : other.steps) {
+      const auto* step = std::get_if<SmoothStep>(item.step);
+      if (step == nullptr || SearchesTokens(*step) || plan_.smoothing[layer_].empty()) continue;
+      if (as_model) norm_eps = 1e-6F;
+    }
   }
-  stats_->KeepTokens(std::move(kept), as_model ? 0 : kSearchTokens, all_tokens_);
+  stats_->KeepTokens(std::move(kept), as_model ? 0 : kSearchTokens, run.all_tokens);
 
   const std::vector<CalibratedLinear*> observed = LinearsOf(stage);
   const bool sequential = options_.recipe.propagate == Propagation::kQuantized;
@@ -187,7 +197,7 @@ Status BlockQuantizer::Forward(const Stage& stage, bool advance) {
       return static_cast<const float*>(replaced_input_.data());
     };
   }
-  return pass_.Forward(
+  return run.pass->Forward(
       block_->block(), std::move(options),
       [&](size_t) -> Status {
         stats_->EndSample();
@@ -392,8 +402,9 @@ Status BlockQuantizer::FinishLinear(CalibratedLinear& linear) {
 
 Result<QuantizationRange> BlockQuantizer::HeadRange(const LinearPlan& head) {
   ActivationObserver observer(head.activation);
-  SLIM_TRY(
-      pass_.Head([&](const float* x, uint64_t t, uint64_t k) { observer.AddSample(x, t * k); }));
+  SLIM_TRY(passes_.back().pass->Head(
+      plan_.rotation.has_value(),
+      [&](const float* x, uint64_t t, uint64_t k) { observer.AddSample(x, t * k); }));
   const DType stored = source_.Find(head.name + ".weight") == nullptr
                            ? plan_.model_dtype
                            : source_.Find(head.name + ".weight")->dtype;

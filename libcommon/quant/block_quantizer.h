@@ -41,11 +41,18 @@ struct CalibratedLinear {
   bool fake = false;                   // the block computes with what its codes stand for
 };
 
+// The samples of one pass of the recipe on their way through the model.
+struct PassRun {
+  std::vector<Stage> stages;
+  std::optional<CalibrationPass> pass;  // empty for a recipe that needs no calibration
+  uint64_t all_tokens = 0;
+};
+
 class BlockQuantizer {
  public:
-  // All must outlive it. `pass` stands before block 0.
+  // All but `passes` must outlive it. Every pass stands before block 0.
   BlockQuantizer(const Checkpoint& source, const QuantPlan& plan, const QuantOptions& options,
-                 CalibrationPass& pass, uint64_t all_tokens, ThreadPool& pool, Listener& listener);
+                 std::vector<PassRun> passes, ThreadPool& pool, Listener& listener);
 
   // Runs block `layer`, the next one; what it held of the one before is gone.
   Status Run(uint64_t layer);
@@ -59,8 +66,9 @@ class BlockQuantizer {
   Result<QuantizationRange> HeadRange(const LinearPlan& head);
 
  private:
+  Status RunPass(PassRun& run);
   bool StageNeedsForward(const Stage& stage, bool first) const;
-  Status Forward(const Stage& stage, bool advance);
+  Status Forward(PassRun& run, const Stage& stage, bool advance);
   void PrepareForward(const Stage& stage);
   void Observe(std::string_view name, const float* x, uint64_t t, uint64_t k);
   void AddMoments(CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
@@ -79,11 +87,9 @@ class BlockQuantizer {
   const Checkpoint& source_;
   const QuantPlan& plan_;
   const QuantOptions& options_;
-  CalibrationPass& pass_;
-  const uint64_t all_tokens_;
   ThreadPool& pool_;
   Listener& listener_;
-  const std::vector<Stage> stages_;
+  std::vector<PassRun> passes_;
   uint64_t layer_ = 0;
   std::optional<WorkingBlock> block_;
   std::optional<BlockStats> stats_;

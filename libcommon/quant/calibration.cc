@@ -259,10 +259,14 @@ Status CalibrationPass::Restore(std::string_view bytes) {
   return {};
 }
 
+void CalibrationPass::ChangeHidden(const std::function<void(std::span<float> rows)>& change) {
+  for (std::vector<float>& hidden : hidden_) change(hidden);
+}
+
 Status CalibrationPass::Head(
-    const std::function<void(const float* x, uint64_t t, uint64_t k)>& see) {
-  SLIM_ASSIGN(const Norm norm,
-              Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
+    bool fused, const std::function<void(const float* x, uint64_t t, uint64_t k)>& see) {
+  SLIM_ASSIGN(Norm norm, Norm::Load(*checkpoint_, FinalNormName(*config_), config_->hidden_size));
+  if (fused) norm.weight.assign(norm.weight.size(), 1.0F);
   for (std::vector<float>& hidden : hidden_) {
     const uint64_t t = hidden.size() / config_->hidden_size;
     norm.Apply(hidden.data(), t, config_->rms_norm_eps, hidden.data(), *pool_);

@@ -44,8 +44,11 @@ class CalibrationPass {
   // `sample_done`.
   Status Forward(const DecoderBlock& block, BlockOptions options,
                  const std::function<Status(size_t sample)>& sample_done, bool advance);
+  // Before the first block: the hidden states of every sample, rotated in place.
+  void ChangeHidden(const std::function<void(std::span<float> rows)>& change);
   // After the last block, once: calls `see` with the input of lm_head of each sample, [t, k].
-  Status Head(const std::function<void(const float* x, uint64_t t, uint64_t k)>& see);
+  // `fused`: the final norm's weight has gone into lm_head.
+  Status Head(bool fused, const std::function<void(const float* x, uint64_t t, uint64_t k)>& see);
 
   // The activations between two blocks, sample after sample, and putting them back in place: an
   // error when they are not of this model and text.

@@ -44,12 +44,21 @@ struct StepNames {
 class Planner {
  public:
   Planner(const Checkpoint& source, const QuantOptions& options, Listener& listener)
-      : source_(source), options_(options), listener_(listener) {}
+      : source_(source),
+        options_(options),
+        listener_(listener),
+        passes_(PassesOf(options.recipe)) {}
 
   Result<QuantPlan> Plan() {
     SLIM_TRY(CheckSource());
     SLIM_TRY(ReadConfig());
     plan_.modules = plan_.by_name ? LinearsByName(source_) : AllModules(plan_.config);
+    for (const PassStages& pass : passes_) {
+      for (const Stage& stage : pass.stages) {
+        for (const StageStep& item : stage.steps) steps_.push_back(item);
+      }
+    }
+    SLIM_TRY(ChooseRotation());
     SLIM_TRY(CheckTensors());
     SLIM_TRY(ChooseTypes());
     SLIM_TRY(ChooseSmoothing());
@@ -198,13 +207,11 @@ class Planner {
 
   Status ChooseTypes() {
     std::vector<StepNames> steps;
-    for (const Stage& stage : StagesOf(options_.recipe.process, Propagation::kFloat)) {
-      for (const StageStep& item : stage.steps) {
-        const auto* step = std::get_if<LinearStep>(item.step);
-        if (step == nullptr) continue;
-        SLIM_ASSIGN(StepNames names, StepNames::Compile(*step, item.index));
-        steps.push_back(std::move(names));
-      }
+    for (const StageStep& item : steps_) {
+      const auto* step = std::get_if<LinearStep>(item.step);
+      if (step == nullptr) continue;
+      SLIM_ASSIGN(StepNames names, StepNames::Compile(*step, item.index));
+      steps.push_back(std::move(names));
     }
     for (const Module& module : plan_.modules) {
       if (!module.IsLinear()) continue;
@@ -296,37 +303,62 @@ class Planner {
     plan_.smoothing[layer].push_back({index, std::move(pairing)});
   }
 
-  // The first smoothing step that selects a pair takes it.
-  Status ChooseSmoothing() {
-    if (plan_.by_name) return {};
-    plan_.smoothing.resize(plan_.config.num_layers);
-    for (const Stage& stage : StagesOf(options_.recipe.process, Propagation::kFloat)) {
-      for (const StageStep& item : stage.steps) {
-        const auto* step = std::get_if<SmoothStep>(item.step);
-        if (step == nullptr) continue;
-        SLIM_ASSIGN(GlobSet include, GlobSet::Compile(step->names.include));
-        SLIM_ASSIGN(GlobSet exclude, GlobSet::Compile(step->names.exclude));
-        for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
-          for (SmoothPairing& pairing : SmoothPairings(plan_.config, layer)) {
-            const bool included = include.Matches(pairing.source);
-            const bool excluded = exclude.Matches(pairing.source);
-            if (included && !excluded && Eligible(*step, pairing))
-              AddPair(item.index, *step, layer, std::move(pairing));
-          }
-        }
-        for (const GlobSet* set : {&include, &exclude}) {
-          for (const std::string& pattern : set->Unmatched()) {
-            listener_.Warning(fmt::format("pattern {} of {} matches no norm, v_proj or up_proj",
-                                          Quote(pattern), SmoothMethodName(step->method)));
-          }
-        }
+  Status ChoosePairs(const SmoothStep& step, size_t index) {
+    SLIM_ASSIGN(GlobSet include, GlobSet::Compile(step.names.include));
+    SLIM_ASSIGN(GlobSet exclude, GlobSet::Compile(step.names.exclude));
+    for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
+      for (SmoothPairing& pairing : SmoothPairings(plan_.config, layer)) {
+        const bool included = include.Matches(pairing.source);
+        const bool excluded = exclude.Matches(pairing.source);
+        if (included && !excluded && Eligible(step, pairing))
+          AddPair(index, step, layer, std::move(pairing));
+      }
+    }
+    for (const GlobSet* set : {&include, &exclude}) {
+      for (const std::string& pattern : set->Unmatched()) {
+        listener_.Warning(fmt::format("pattern {} of {} matches no norm, v_proj or up_proj",
+                                      Quote(pattern), SmoothMethodName(step.method)));
       }
     }
     return {};
   }
 
+  Status ChooseSmoothing() {
+    if (plan_.by_name) return {};
+    plan_.smoothing.resize(plan_.config.num_layers);
+    for (const StageStep& item : steps_) {
+      if (const auto* step = std::get_if<SmoothStep>(item.step))
+        SLIM_TRY(ChoosePairs(*step, item.index));
+    }
+    return {};
+  }
+
+  // What this version has no arithmetic for; a recipe is refused before hours of work.
+  Status ChooseRotation() {
+    for (const StageStep& item : steps_) {
+      if (std::holds_alternative<AttentionStep>(*item.step)) {
+        return UsageError("fa3_quant is not made by slim-quant",
+                          "dynamic_cache quantizes the cache, kv_smooth prepares it");
+      }
+    }
+    std::vector<const RotationStep*> rotations = StepsOf<RotationStep>(options_.recipe.process);
+    for (const PriorPass& pass : options_.recipe.prior) {
+      for (const RotationStep* step : StepsOf<RotationStep>(pass.process))
+        rotations.push_back(step);
+    }
+    if (rotations.empty()) return {};
+    if (rotations.size() > 1)
+      return UsageError("a model is rotated once, this recipe has two quarot");
+    if (plan_.by_name)
+      return UsageError("quarot needs an architecture that slim knows, this one it does not");
+    SLIM_ASSIGN(plan_.rotation, ModelRotation::Create(*rotations.front(), plan_.config));
+    return {};
+  }
+
   Status ChooseCache() {
-    for (const KvCacheStep* step : StepsOf<KvCacheStep>(options_.recipe.process)) {
+    for (const StageStep& item : steps_) {
+      const auto* step = std::get_if<KvCacheStep>(item.step);
+      if (step == nullptr) continue;
       for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer) {
         const std::string attention = BlockPrefix(plan_.config, layer) + ".self_attn";
         SLIM_ASSIGN(const bool selected, Selects(step->names, attention));
@@ -350,7 +382,11 @@ class Planner {
 
   void ChooseCalibration() {
     plan_.needs_calibration =
-        !plan_.cached.empty() || !StepsOf<KvSmoothStep>(options_.recipe.process).empty() ||
+        !plan_.cached.empty() ||
+        std::any_of(steps_.begin(), steps_.end(),
+                    [](const StageStep& item) {
+                      return std::holds_alternative<KvSmoothStep>(*item.step);
+                    }) ||
         std::any_of(plan_.smoothing.begin(), plan_.smoothing.end(),
                     [](const auto& pairs) { return !pairs.empty(); }) ||
         std::any_of(plan_.linears.begin(), plan_.linears.end(), [](const LinearPlan& linear) {
@@ -448,6 +484,8 @@ class Planner {
   const Checkpoint& source_;
   const QuantOptions& options_;
   Listener& listener_;
+  const std::vector<PassStages> passes_;
+  std::vector<StageStep> steps_;  // of all passes, but rotations
   QuantPlan plan_;
   std::optional<Error> unknown_architecture_;
   std::unordered_set<std::string_view> expected_;

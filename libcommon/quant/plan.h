@@ -17,6 +17,7 @@
 #include "model/model_config.h"
 #include "model/modules.h"
 #include "quant/options.h"
+#include "quant/rotation.h"
 
 namespace slim {
 
@@ -53,6 +54,7 @@ struct QuantPlan {
   // By block, in folding order: pairs that a step selects and of whose targets at least one is
   // quantized (compute model: and whatever msModelSlim would smooth).
   std::vector<std::vector<PlannedPair>> smoothing;
+  std::optional<ModelRotation> rotation;
   std::vector<std::string> biased_norms;  // get a bias that the source does not have
   std::vector<std::string> cached;        // attention modules whose cache is quantized
   bool needs_calibration = false;

@@ -170,15 +170,37 @@ class Pipeline {
                       tokens > 0 ? "fewer or shorter calibration samples need less" : "");
   }
 
+  Result<std::vector<PassRun>> StartPasses() {
+    std::vector<PassRun> runs;
+    for (PassStages& stages : PassesOf(options_.recipe)) {
+      PassRun run;
+      if (plan_.needs_calibration) {
+        const bool main = stages.calibration_file == options_.recipe.calibration_file;
+        CalibrationTokens other;
+        if (!main) {
+          SLIM_ASSIGN(other,
+                      LoadCalibration(source_, plan_.config, stages.calibration_file, listener_));
+        }
+        const CalibrationTokens& tokens = main ? tokens_ : other;
+        SLIM_ASSIGN(run.pass, CalibrationPass::Start(source_, plan_.config, tokens, pool_));
+        for (const std::vector<int32_t>& sample : tokens.samples) run.all_tokens += sample.size();
+        if (plan_.rotation) {
+          run.pass->ChangeHidden([&](std::span<float> rows) {
+            plan_.rotation->RotateRows(rows, {}, DType::kF32, pool_);
+          });
+        }
+      }
+      run.stages = std::move(stages.stages);
+      runs.push_back(std::move(run));
+    }
+    return runs;
+  }
+
   Status WriteBlocks() {
-    std::optional<CalibrationPass> pass;
-    if (plan_.needs_calibration) {
-      SLIM_ASSIGN(CalibrationPass started,
-                  CalibrationPass::Start(source_, plan_.config, tokens_, pool_));
-      pass = std::move(started);
-      uint64_t all_tokens = 0;
-      for (const std::vector<int32_t>& sample : tokens_.samples) all_tokens += sample.size();
-      calibrated_.emplace(source_, plan_, options_, *pass, all_tokens, pool_, listener_);
+    // A rotation alone changes every block, too.
+    if (plan_.needs_calibration || plan_.rotation) {
+      SLIM_ASSIGN(std::vector<PassRun> runs, StartPasses());
+      calibrated_.emplace(source_, plan_, options_, std::move(runs), pool_, listener_);
     }
     std::optional<BlockJournal> journal;
     if (writer_ != nullptr) journal.emplace(*writer_);
@@ -226,11 +248,35 @@ class Pipeline {
       return WriteCache(module.name);
     }
     const std::string name = module.TensorName();
+    if (!in_block_ && plan_.rotation && name == EmbeddingName(plan_.config) + ".weight")
+      return WriteRotated(name, {});
+    if (!in_block_ && plan_.rotation && name == FinalNormName(plan_.config) + ".weight")
+      return WriteFloats(name, std::vector<float>(plan_.config.hidden_size, 1.0F));
     if (!in_block_ || !calibrated_->block().Changed(module.name)) return CopyTensor(name, name);
     const Norm& norm = calibrated_->block().NormOf(module.name);
     SLIM_TRY(WriteFloats(name, norm.weight));
     if (norm.bias.empty()) return {};
     return WriteFloats(module.name + ".bias", norm.bias);
+  }
+
+  // The embedding, or lm_head, which takes the final norm's weight.
+  Result<Tensor> Rotated(const std::string& name, std::span<const float> norm) {
+    SLIM_ASSIGN(const Tensor tensor, source_.Read(name));
+    Tensor rotated(DType::kF32, tensor.shape);
+    const std::span<float> values = rotated.as<float>();
+    ToFloat(tensor.dtype, tensor.data.data(), values.data(), values.size());
+    if (!AllFinite(values.data(), values.size())) return NotFiniteError(name);
+    const DType compute =
+        options_.recipe.compute == ComputeMode::kModel ? tensor.dtype : DType::kF32;
+    plan_.rotation->RotateRows(values, norm, compute, pool_);
+    return rotated;
+  }
+
+  Status WriteRotated(const std::string& name, std::span<const float> norm) {
+    SLIM_ASSIGN(const Tensor rotated, Rotated(name, norm));
+    SLIM_ASSIGN(const Tensor cast,
+                CastFloat(name, rotated.view(), source_.Find(name)->dtype, pool_));
+    return writer_->Write(name, cast.data.bytes());
   }
 
   // In the dtype that the plan has for it.
@@ -250,6 +296,11 @@ class Pipeline {
   }
 
   Status WriteLinear(const LinearPlan& linear) {
+    if (plan_.rotation && linear.name == kLmHeadName && linear.scheme == Scheme::kFloat) {
+      SLIM_ASSIGN(const Norm norm, Norm::Load(source_, FinalNormName(plan_.config),
+                                              plan_.config.hidden_size));
+      return WriteRotated(linear.name + ".weight", norm.weight);
+    }
     const std::string weight_name = fmt::format("{}.weight", linear.name);
     const std::string bias_name = fmt::format("{}.bias", linear.name);
     const bool changed = in_block_ && calibrated_->block().Changed(linear.name);
@@ -265,10 +316,17 @@ class Pipeline {
     return WriteRecord(record);
   }
 
+  Result<Tensor> SourceWeight(const std::string& weight) {
+    if (!plan_.rotation) return source_.Read(SourceOf(weight));
+    SLIM_ASSIGN(const Norm norm, Norm::Load(source_, FinalNormName(plan_.config),
+                                            plan_.config.hidden_size));
+    return Rotated(weight, norm.weight);
+  }
+
   Result<LinearRecord> QuantizeModule(const LinearPlan& linear, CalibratedLinear* calibrated) {
     LinearRecord read;
     if (!in_block_) {
-      SLIM_ASSIGN(read[Role::kWeight], source_.Read(SourceOf(linear.name + ".weight")));
+      SLIM_ASSIGN(read[Role::kWeight], SourceWeight(linear.name + ".weight"));
       if (linear.has_bias) {
         SLIM_ASSIGN(read[Role::kBias], source_.Read(linear.name + ".bias"));
       }

@@ -14,9 +14,25 @@ Result<bool> MatchesAny(const std::vector<std::string>& patterns, std::string_vi
 
 }  // namespace
 
-std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate) {
+std::vector<PassStages> PassesOf(const Recipe& recipe) {
+  std::vector<PassStages> passes;
+  size_t first = 0;
+  const auto add = [&](const std::vector<RecipeUnit>& process, const std::string& file) {
+    passes.push_back({file, StagesOf(process, recipe.propagate, first)});
+    for (const RecipeUnit& unit : process) first += unit.steps.size();
+  };
+  for (const PriorPass& pass : recipe.prior) {
+    add(pass.process,
+        pass.calibration_file.empty() ? recipe.calibration_file : pass.calibration_file);
+  }
+  add(recipe.process, recipe.calibration_file);
+  return passes;
+}
+
+std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate,
+                            size_t first_index) {
   std::vector<Stage> stages;
-  size_t index = 0;
+  size_t index = first_index;
   bool joinable = false;  // the last stage takes further steps
   for (const RecipeUnit& unit : process) {
     bool first = true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,10 +21,22 @@ struct Stage {
   std::vector<StageStep> steps;
 };
 
+// The stages of one calibration text: a prior pass of the recipe, or the main one.
+struct PassStages {
+  std::string calibration_file;  // empty: the set that ships
+  std::vector<Stage> stages;
+};
+
+// Prior passes first, the main one last; steps are counted through. Prior passes walk the blocks
+// beside the main one, each with its own samples. `recipe` must outlive the stages.
+std::vector<PassStages> PassesOf(const Recipe& recipe);
+
 // kQuantized: one stage a unit, as msModelSlim runs them. kFloat: smoothing steps alone, because
 // later steps must see what they changed; other neighbours together. `process` must outlive the
 // stages. Rotation is no stage: it happens before the first.
-std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate);
+// `first` is the index of the first step.
+std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate,
+                            size_t first = 0);
 
 // Settings that need something of the calibration text: static ranges, second moments.
 bool NeedsRange(const LinearSettings& settings);
