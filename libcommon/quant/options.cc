@@ -14,14 +14,18 @@ Recipe RecipeOf(const QuantFlags& flags) {
     smooth.method = *flags.smooth;
     smooth.alpha = flags.alpha;
     smooth.pairs = flags.pairs;
+    smooth.symmetric = flags.symmetric_smooth;
     recipe.process.push_back({{std::move(smooth)}});
   }
   LinearStep linear;
   linear.settings = SettingsOf(flags.type);
+  linear.settings.activation.method = flags.activation_method;
+  linear.settings.activation.aggregation = flags.aggregation;
   linear.names.exclude = flags.float_names;
   linear.readmit = flags.quantize_names;
   linear.whole_model = true;
   recipe.process.push_back({{std::move(linear)}});
+  if (flags.kv_cache) recipe.process.push_back({{KvCacheStep()}});
   return recipe;
 }
 

@@ -30,6 +30,10 @@ struct QuantFlags {
   std::optional<SmoothMethod> smooth = SmoothMethod::kIter;
   std::optional<double> alpha;
   std::vector<SmoothPair> pairs = {SmoothPair::kNormLinear};
+  bool symmetric_smooth = true;
+  ActivationMethod activation_method = ActivationMethod::kMinMax;
+  Aggregation aggregation = Aggregation::kMax;
+  bool kv_cache = false;
   // Globs over module names. `float_names` stay float; `quantize_names` are taken off that list
   // again.
   std::vector<std::string> float_names;

@@ -10,6 +10,7 @@
 #include "os/processors.h"
 #include "quant/preset.h"
 #include "quant/recipe_file.h"
+#include "quant/stages.h"
 
 namespace slim {
 namespace {
@@ -48,21 +49,60 @@ Result<std::string> OutputOf(const Arguments& arguments,
   return UsageError("no output is given", "-o OUT names it");
 }
 
-Result<QuantFlags> ReadOwn(const Arguments& arguments) {
-  QuantFlags flags;
-  SLIM_ASSIGN(flags.type, TypeByName(arguments.Text("type", SchemeName(flags.type))));
+Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
   flags.smooth = DefaultSmooth(flags.type);
   if (arguments.Has("smooth")) {
+    constexpr std::pair<std::string_view, SmoothMethod> kMethods[] = {
+        {"iter", SmoothMethod::kIter},
+        {"smoothquant", SmoothMethod::kSmoothQuant},
+        {"flex", SmoothMethod::kFlex},
+        {"search", SmoothMethod::kSearch}};
     flags.smooth.reset();
-    if (arguments.Text("smooth") == "iter") flags.smooth = SmoothMethod::kIter;
+    for (const auto& [name, method] : kMethods) {
+      if (arguments.Text("smooth") == name) flags.smooth = method;
+    }
   }
-  if (flags.smooth == SmoothMethod::kIter && flags.type == Scheme::kW8A16) {
-    return UsageError("--smooth iter does not apply to w8a16: its activations are not quantized");
+  const bool quantizes_inputs = SettingsOf(flags.type).activation.dtype == CodeType::kInt8;
+  if (flags.smooth && !quantizes_inputs) {
+    return UsageError(
+        fmt::format("--smooth {} does not apply to {}: its activations are not "
+                    "quantized",
+                    arguments.Text("smooth"), SchemeName(flags.type)));
   }
-  if (!flags.smooth && arguments.Has("alpha")) return UsageError("--alpha needs --smooth iter");
+  for (const std::string_view flag : {"alpha", "smooth-pairs", "asymmetric-smooth"}) {
+    if (!flags.smooth && arguments.Has(flag))
+      return UsageError(fmt::format("--{} needs --smooth iter", flag));
+  }
+  flags.symmetric_smooth = !arguments.Has("asymmetric-smooth");
   if (arguments.Has("alpha")) flags.alpha = arguments.Real("alpha", 0);
   if (flags.alpha && !(*flags.alpha >= 0 && *flags.alpha <= 1))
     return UsageError(fmt::format("--alpha {} is outside 0 to 1", *flags.alpha));
+  if (!arguments.Has("smooth-pairs")) return {};
+  flags.pairs.clear();
+  for (const std::string& name : arguments.All("smooth-pairs")) {
+    const auto pair = ParseSmoothPair(name);
+    if (!pair) {
+      return UsageError(fmt::format("--smooth-pairs {} is unknown", Quote(name)),
+                        "known: norm-linear, linear-linear, ov, up-down");
+    }
+    flags.pairs.push_back(*pair);
+  }
+  return {};
+}
+
+Result<QuantFlags> ReadOwn(const Arguments& arguments) {
+  QuantFlags flags;
+  SLIM_ASSIGN(flags.type, TypeByName(arguments.Text("type", SchemeName(flags.type))));
+  SLIM_TRY(ReadSmoothing(arguments, flags));
+  flags.kv_cache = arguments.Text("kv-cache", "none") == "c8";
+  flags.activation_method = *ParseActivationMethod(arguments.Text("activation-method", "minmax"));
+  flags.aggregation = *ParseAggregation(arguments.Text("aggregation", "max"));
+  for (const std::string_view flag : {"activation-method", "aggregation"}) {
+    if (arguments.Has(flag) && !NeedsRange(SettingsOf(flags.type))) {
+      return UsageError(fmt::format("--{} does not apply to {}: it has no static ranges", flag,
+                                    SchemeName(flags.type)));
+    }
+  }
   flags.float_names = DefaultFloatNames(flags.type);
   for (const std::string& name : arguments.All("disable-names")) flags.float_names.push_back(name);
   flags.quantize_names = arguments.All("quantize-names");
@@ -72,7 +112,8 @@ Result<QuantFlags> ReadOwn(const Arguments& arguments) {
 // A recipe says what these flags say: together they contradict each other.
 Status CheckAlone(const Arguments& arguments, std::string_view source) {
   for (const std::string_view flag :
-       {"type", "smooth", "alpha", "disable-names", "quantize-names", "recipe", "preset"}) {
+       {"type", "smooth", "alpha", "smooth-pairs", "asymmetric-smooth", "activation-method",
+        "aggregation", "kv-cache", "disable-names", "quantize-names", "recipe", "preset"}) {
     if (flag == source || arguments.SpelledAs(flag).empty()) continue;
     return UsageError(fmt::format("{} and {} contradict each other", arguments.SpelledAs(source),
                                   arguments.SpelledAs(flag)),
@@ -139,6 +180,8 @@ Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
     SLIM_ASSIGN(recipe.layout, ParseDialect(arguments.Text("layout")));
   }
   if (arguments.Text("compute") == "model") recipe.compute = ComputeMode::kModel;
+  if (arguments.Text("propagate") == "quantized") recipe.propagate = Propagation::kQuantized;
+  command.options.strict = arguments.Has("strict");
   if (arguments.Has("calib")) recipe.calibration_file = arguments.Text("calib");
   if (arguments.Has("part-size")) recipe.part_size = arguments.Size("part-size", 0);
   SLIM_ASSIGN(command.model, ModelOf(arguments, {"model-path", "src"}));
