@@ -58,6 +58,10 @@ class BlockQuantizer {
   Status Run(uint64_t layer);
 
   WorkingBlock& block() { return *block_; }
+  // The samples of a recipe with one pass; null with several or none.
+  CalibrationPass* OnlyPass() {
+    return passes_.size() == 1 && passes_.front().pass ? &*passes_.front().pass : nullptr;
+  }
   // Null for a linear that stays float.
   CalibratedLinear* Find(std::string_view linear);
   // Of `<attention>.k_proj` or `.v_proj`; null without a quantized cache.

@@ -202,16 +202,19 @@ class Pipeline {
       SLIM_ASSIGN(std::vector<PassRun> runs, StartPasses());
       calibrated_.emplace(source_, plan_, options_, std::move(runs), pool_, listener_);
     }
+    // Prior passes have activations of their own, which the journal does not keep: such a run takes
+    // up its written tensors, but walks every block again.
+    CalibrationPass* pass = calibrated_ ? calibrated_->OnlyPass() : nullptr;
     std::optional<BlockJournal> journal;
     if (writer_ != nullptr) journal.emplace(*writer_);
-    const uint64_t first = pass ? TakeUpBlocks(journal ? &*journal : nullptr, *pass) : 0;
+    const uint64_t first = pass != nullptr ? TakeUpBlocks(journal ? &*journal : nullptr, *pass) : 0;
     for (uint64_t layer = first; layer < plan_.config.num_layers; ++layer) {
       listener_.Progress("blocks", layer, plan_.config.num_layers);
       if (calibrated_) SLIM_TRY(calibrated_->Run(layer));
       in_block_ = calibrated_.has_value();
       for (const Module& module : BlockModules(plan_.config, layer)) SLIM_TRY(WriteModule(module));
       in_block_ = false;
-      if (pass && journal) SLIM_TRY(journal->BlockDone(layer + 1, *pass));
+      if (pass != nullptr && journal) SLIM_TRY(journal->BlockDone(layer + 1, *pass));
     }
     listener_.Progress("blocks", plan_.config.num_layers, plan_.config.num_layers);
     const LinearPlan* head = plan_.Find(kLmHeadName);
@@ -297,8 +300,8 @@ class Pipeline {
 
   Status WriteLinear(const LinearPlan& linear) {
     if (plan_.rotation && linear.name == kLmHeadName && linear.scheme == Scheme::kFloat) {
-      SLIM_ASSIGN(const Norm norm, Norm::Load(source_, FinalNormName(plan_.config),
-                                              plan_.config.hidden_size));
+      SLIM_ASSIGN(const Norm norm,
+                  Norm::Load(source_, FinalNormName(plan_.config), plan_.config.hidden_size));
       return WriteRotated(linear.name + ".weight", norm.weight);
     }
     const std::string weight_name = fmt::format("{}.weight", linear.name);
@@ -318,8 +321,8 @@ class Pipeline {
 
   Result<Tensor> SourceWeight(const std::string& weight) {
     if (!plan_.rotation) return source_.Read(SourceOf(weight));
-    SLIM_ASSIGN(const Norm norm, Norm::Load(source_, FinalNormName(plan_.config),
-                                            plan_.config.hidden_size));
+    SLIM_ASSIGN(const Norm norm,
+                Norm::Load(source_, FinalNormName(plan_.config), plan_.config.hidden_size));
     return Rotated(weight, norm.weight);
   }
 
