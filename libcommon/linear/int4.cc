@@ -6,12 +6,15 @@
 #include <array>
 #include <utility>
 
+#include "kernels/quantize.h"
+#include "linear/torch_sum.h"
+
 namespace slim {
 namespace {
 
 Error Odd(std::string_view what, uint64_t value, std::string_view why) {
   return InputError("LIN-odd", fmt::format("has {} = {}, {}", what, value, why),
-                    "keep the layer in float or at 8 bits");
+                    "keep the layer in float with --disable-names, or at 8 bits");
 }
 
 constexpr uint64_t kLargestTensorParallel = 16;
@@ -106,12 +109,21 @@ Result<ScaleBiasForm> ScaleBiasFormOf(std::string_view module, uint64_t k, bool 
   return ScaleBiasForm{kLargestTensorParallel};
 }
 
-void ScaleBiasRow(std::span<const int8_t> codes, float scale, double factor, std::span<float> out) {
+void ScaleBiasRow(std::span<const int8_t> codes, float scale, float factor, bool as_msmodelslim,
+                  std::span<float> out) {
   const uint64_t width = codes.size() / out.size();
+  std::vector<float> products(as_msmodelslim ? width : 0);
   for (uint64_t i = 0; i < out.size(); ++i) {
+    const auto part = codes.subspan(i * width, width);
+    if (as_msmodelslim) {
+      DequantizeRow(part.data(), width, scale, 0.0F, products.data());
+      out[i] = factor * TorchSum(products);
+      continue;
+    }
     int64_t sum = 0;
-    for (const int8_t code : codes.subspan(i * width, width)) sum += code;
-    out[i] = static_cast<float>(factor * static_cast<double>(sum) * static_cast<double>(scale));
+    for (const int8_t code : part) sum += code;
+    out[i] = static_cast<float>(static_cast<double>(factor) * static_cast<double>(sum) *
+                                static_cast<double>(scale));
   }
 }
 

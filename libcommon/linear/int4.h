@@ -41,10 +41,12 @@ Tensor UnpackInt4(const Tensor& packed, Int4Packing packing);
 // columns with factor 1: the dequantized weight itself. LIN-odd where k does not divide by 16.
 struct ScaleBiasForm {
   uint64_t columns = 1;
-  double factor = 8;
+  float factor = 8;
 };
 Result<ScaleBiasForm> ScaleBiasFormOf(std::string_view module, uint64_t k, bool as_msmodelslim);
-// One row: `codes` [k], `out` [columns]. Sums are exact integers, rounded once.
-void ScaleBiasRow(std::span<const int8_t> codes, float scale, double factor, std::span<float> out);
+// One row: `codes` [k], `out` [columns]. Sums are exact integers, rounded once; with
+// `as_msmodelslim` float32 products in torch's order.
+void ScaleBiasRow(std::span<const int8_t> codes, float scale, float factor, bool as_msmodelslim,
+                  std::span<float> out);
 
 }  // namespace slim

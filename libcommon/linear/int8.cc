@@ -14,28 +14,34 @@ constexpr float kSmallestScale = 0x1p-23F;
 
 }  // namespace
 
-QuantizationRange AsymmetricInt8Range(float min, float max, DType compute, DType stored) {
+QuantizationRange AsymmetricRange(float min, float max, uint32_t bits, DType compute,
+                                  DType stored) {
+  const auto steps = static_cast<float>((1U << bits) - 1);
   const float low = std::min(Rounded(min, compute), 0.0F);
   const float high = std::max(Rounded(max, compute), 0.0F);
   QuantizationRange range;
-  range.scale = Rounded(Rounded(high / 255.0F, compute) - Rounded(low / 255.0F, compute), compute);
+  range.scale = Rounded(Rounded(high / steps, compute) - Rounded(low / steps, compute), compute);
   range.scale = Rounded(std::max(range.scale, kSmallestScale), stored);
-  const float steps = std::nearbyint(Rounded(-low / range.scale, compute));
-  range.offset = Rounded(Rounded(steps, compute) - 128.0F, compute);
+  const float below = std::nearbyint(Rounded(-low / range.scale, compute));
+  range.offset = Rounded(Rounded(below, compute) + static_cast<float>(LowestCode(bits)), compute);
   return range;
 }
 
-QuantizationRange SymmetricInt8Range(float min, float max, DType compute) {
+QuantizationRange SymmetricRange(float min, float max, uint32_t bits, DType compute) {
   const float amax =
       std::max(-std::min(Rounded(min, compute), 0.0F), std::max(Rounded(max, compute), 0.0F));
-  return {std::max(Rounded(amax / 127.0F, compute), kSmallestScale), 0.0F};
+  const float scale = Rounded(amax / static_cast<float>(HighestCode(bits)), compute);
+  return {std::max(scale, kSmallestScale), 0.0F};
 }
 
-float QuantizeChannelInt8(std::span<const float> row, DType compute, std::span<int8_t> codes) {
-  const float amax = row.empty() ? 0.0F : AbsMax(row.data(), row.size());
-  const float scale = SymmetricInt8Range(-amax, amax, compute).scale;
-  QuantizeRow(row.data(), row.size(), scale, 0.0F, compute, -128, 127, codes.data());
-  return scale;
+QuantizationRange QuantizeByRange(std::span<const float> values, uint32_t bits, bool symmetric,
+                                  DType compute, std::span<int8_t> codes) {
+  const MinMax found = values.empty() ? MinMax{0, 0} : FindMinMax(values.data(), values.size());
+  const QuantizationRange range = symmetric ? SymmetricRange(found.min, found.max, bits, compute)
+                                            : AsymmetricRange(found.min, found.max, bits, compute);
+  QuantizeRow(values.data(), values.size(), range.scale, range.offset, compute, LowestCode(bits),
+              HighestCode(bits), codes.data());
+  return range;
 }
 
 }  // namespace slim

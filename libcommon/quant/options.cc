@@ -21,6 +21,15 @@ Recipe RecipeOf(const QuantFlags& flags) {
   linear.settings = SettingsOf(flags.type);
   linear.settings.activation.method = flags.activation_method;
   linear.settings.activation.aggregation = flags.aggregation;
+  WeightSettings& weight = linear.settings.weight;
+  if (flags.group_size) {
+    weight.granularity = Granularity::kPerGroup;
+    weight.group_size = *flags.group_size;
+  }
+  weight.symmetric = !flags.asymmetric;
+  weight.method = flags.weight_method.value_or(DefaultWeightMethod(flags.type));
+  weight.clip = flags.clip;
+  weight.bias_correction = flags.bias_correction;
   linear.names.exclude = flags.float_names;
   linear.readmit = flags.quantize_names;
   linear.whole_model = true;
@@ -30,17 +39,46 @@ Recipe RecipeOf(const QuantFlags& flags) {
 }
 
 std::vector<Scheme> QuantizableTypes() {
-  return {Scheme::kW8A8, Scheme::kW8A8Dynamic, Scheme::kW8A16};
+  return {Scheme::kW8A8,        Scheme::kW8A8Dynamic,     Scheme::kW8A8Mix,
+          Scheme::kW8A16,       Scheme::kW4A8Dynamic,     Scheme::kW4A16,
+          Scheme::kW4A4Dynamic, Scheme::kWFP8AFP8Dynamic, Scheme::kW8A8MXFP8,
+          Scheme::kW4A4MXFP4};
+}
+
+std::optional<Scheme> ParseQuantType(std::string_view name) {
+  for (const Scheme type : QuantizableTypes()) {
+    if (name == SchemeName(type) || name == QuantTypeName(type)) return type;
+  }
+  return std::nullopt;
+}
+
+std::string_view QuantTypeName(Scheme type) {
+  switch (type) {
+    case Scheme::kW4A8Dynamic:
+      return "w4a8";
+    case Scheme::kW4A4Dynamic:
+      return "w4a4";
+    case Scheme::kWFP8AFP8Dynamic:
+      return "fp8";
+    default:
+      return SchemeName(type);
+  }
+}
+
+WeightMethod DefaultWeightMethod(Scheme type) {
+  const bool int4 =
+      type == Scheme::kW4A8Dynamic || type == Scheme::kW4A16 || type == Scheme::kW4A4Dynamic;
+  return int4 ? WeightMethod::kSsz : WeightMethod::kMinMax;
 }
 
 std::vector<std::string> DefaultFloatNames(Scheme type) {
-  if (type == Scheme::kW8A8) return {"*down_proj", "lm_head"};
+  if (HasStaticActivations(type)) return {"*down_proj", "lm_head"};
   return {"lm_head"};
 }
 
 std::optional<SmoothMethod> DefaultSmooth(Scheme type) {
-  if (type == Scheme::kW8A16) return std::nullopt;
-  return SmoothMethod::kIter;
+  const bool int8_activations = HasStaticActivations(type) || type == Scheme::kW8A8Dynamic;
+  return int8_activations ? std::optional(SmoothMethod::kIter) : std::nullopt;
 }
 
 }  // namespace slim

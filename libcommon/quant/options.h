@@ -40,6 +40,12 @@ struct QuantFlags {
   std::vector<std::string> quantize_names;
   std::string calibration_file;  // empty: the set that ships
   uint64_t part_size = 0;        // bytes; 0: the layout's own rule
+  // Weights; what is not given is the type's own (SettingsOf, DefaultWeightMethod).
+  std::optional<uint64_t> group_size;
+  bool asymmetric = false;
+  std::optional<WeightMethod> weight_method;
+  WeightClip clip = WeightClip::kNone;
+  bool bias_correction = false;
 };
 
 // Smoothing, then the one type for every linear.
@@ -47,6 +53,13 @@ Recipe RecipeOf(const QuantFlags& flags);
 
 // The types this version makes, in the order of --help.
 std::vector<Scheme> QuantizableTypes();
+// By name or alias: w4a8 is w4a8_dynamic, w4a4 w4a4_dynamic, fp8 wfp8afp8_dynamic.
+std::optional<Scheme> ParseQuantType(std::string_view name);
+// The name as --type takes it: the alias, where there is one.
+std::string_view QuantTypeName(Scheme type);
+
+// ssz for int4 weights, whose resolution a range alone wastes; minmax for all others.
+WeightMethod DefaultWeightMethod(Scheme type);
 
 // What stays float unless asked otherwise (design: cli.md): static w8a8 keeps down_proj, whose
 // input has the widest range; every type keeps lm_head, which loaders expect in float.

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <unordered_set>
 
 #include "base/glob.h"
 #include "base/text.h"
 #include "model/read_config.h"
+#include "quant/linear_parts.h"
 #include "quant/stages.h"
 
 namespace slim {
@@ -242,7 +242,7 @@ class Planner {
       plan_.linears.push_back(std::move(linear));
     }
     WarnOfUnmatched(steps);
-    return ChooseModelType();
+    return CheckLinears();
   }
 
   void WarnOfUnmatched(const std::vector<StepNames>& steps) {
@@ -255,19 +255,16 @@ class Planner {
     }
   }
 
-  // The type of most linears; among equals the first.
-  Status ChooseModelType() {
-    std::map<Scheme, size_t> counts;
-    for (const LinearPlan& linear : plan_.linears) {
-      if (linear.scheme != Scheme::kFloat) ++counts[linear.scheme];
-    }
+  Status CheckLinears() {
+    bool any = false;
     for (const LinearPlan& linear : plan_.linears) {
       if (linear.scheme == Scheme::kFloat) continue;
-      if (plan_.type == Scheme::kFloat || counts[linear.scheme] > counts[plan_.type])
-        plan_.type = linear.scheme;
+      SLIM_TRY(CheckLinearPlan(linear, options_.recipe.layout));
+      any = true;
     }
-    if (counts.empty())
-      return UsageError("every linear layer stays float, nothing is left to quantize");
+    if (!any) return UsageError("every linear layer stays float, nothing is left to quantize");
+    plan_.type = ModelType(plan_.linears, options_.recipe.layout,
+                           options_.recipe.compute == ComputeMode::kModel);
     return {};
   }
 
@@ -418,8 +415,10 @@ class Planner {
     const DType added_dtype = linear.bias_added ? weight.dtype : DType::kF32;
     const DType bias_dtype = bias == nullptr ? added_dtype : bias->dtype;
     for (auto& [role, spec] :
-         QuantizedParts(linear, options_.recipe.layout, plan_.model_dtype, bias_dtype)) {
-      const Scheme label = role == Role::kBias ? Scheme::kFloat : linear.scheme;
+         QuantizedParts(linear, options_.recipe, plan_.model_dtype, bias_dtype, weight.dtype)) {
+      const bool float_bias = role == Role::kBias && linear.scheme != Scheme::kW16A16S;
+      const Scheme label =
+          float_bias ? Scheme::kFloat : LabelOf(linear.scheme, options_.recipe.layout);
       linear.bytes_after += ByteSize(spec.dtype, spec.shape).value();
       plan_.write.tensors.push_back({std::move(spec), std::string(SchemeLabel(label))});
     }
@@ -475,6 +474,10 @@ class Planner {
     plan_.bytes_after = plan_.write.TotalBytes();
     plan_.write.dialect = options_.recipe.layout;
     plan_.write.globals.model_quant_type = SchemeLabel(plan_.type);
+    for (const LinearPlan& linear : plan_.linears) {
+      const int64_t group_size = linear.scheme == Scheme::kFloat ? 0 : GroupSizeOf(linear);
+      if (group_size > 0) plan_.write.globals.group_size = group_size;
+    }
     plan_.write.part_size = options_.recipe.part_size;
     if (options_.recipe.part_size == 0 && options_.recipe.layout == Dialect::kAscendV1)
       plan_.write.part_size = 4ULL << 30;
@@ -542,30 +545,6 @@ uint64_t EstimateMemory(const QuantPlan& plan, uint64_t tokens, uint64_t longest
                         4 * config.num_kv_heads * config.head_dim + 2 * config.intermediate_size;
   const uint64_t activations = (tokens * config.hidden_size + longest * wide) * sizeof(float);
   return kProgram + std::max(block, largest) + activations;
-}
-
-std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear, Dialect layout,
-                                                        DType model_dtype, DType bias_dtype) {
-  const bool one_click = layout == Dialect::kAscendV1;
-  const DType activation_dtype = one_click ? DType::kF32 : model_dtype;
-  const DType deq_dtype = model_dtype == DType::kBF16 ? DType::kF32 : DType::kI64;
-  std::vector<std::pair<Role, TensorSpec>> parts;
-  const auto add = [&](Role role, DType dtype, Shape shape) {
-    parts.emplace_back(role, TensorSpec{fmt::format("{}.{}", linear.name, RoleSuffix(role)), dtype,
-                                        std::move(shape)});
-  };
-  add(Role::kWeight, DType::kI8, {linear.n, linear.k});
-  if (linear.scheme == Scheme::kW8A8) {
-    add(Role::kInputScale, activation_dtype, {1});
-    add(Role::kInputOffset, activation_dtype, {1});
-    add(Role::kQuantBias, DType::kI32, {linear.n});
-    add(Role::kDeqScale, deq_dtype, {linear.n});
-  } else {
-    add(Role::kWeightScale, DType::kF32, {linear.n, 1});
-    add(Role::kWeightOffset, DType::kF32, {linear.n, 1});
-  }
-  if (linear.has_bias) add(Role::kBias, one_click ? DType::kF32 : bias_dtype, {linear.n});
-  return parts;
 }
 
 }  // namespace slim

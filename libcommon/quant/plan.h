@@ -83,9 +83,4 @@ Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions&
 // the program itself takes.
 uint64_t EstimateMemory(const QuantPlan& plan, uint64_t tokens, uint64_t longest);
 
-// The tensors of one quantized linear as the layout stores them, in role order: dtypes of
-// design.md 6.
-std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear, Dialect layout,
-                                                        DType model_dtype, DType bias_dtype);
-
 }  // namespace slim

@@ -431,6 +431,7 @@ class Pipeline {
     ConfigTarget target;
     target.to = options_.recipe.layout;
     target.quant_type = SchemeName(plan_.type);
+    target.group_size = plan_.write.globals.group_size;
     SLIM_ASSIGN(const EditedConfig config, EditConfig(source_.config_text(), target));
     SLIM_TRY(writer.WriteSideFile("config.json", config.text));
     for (const SideFile& file : side_files_.copied) {

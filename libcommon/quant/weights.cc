@@ -5,27 +5,21 @@
 #include <atomic>
 #include <cstring>
 
-#include "base/bytes.h"
 #include "dtype/scalar_convert.h"
 #include "kernels/convert.h"
 #include "kernels/reduce.h"
+#include "linear/fp8.h"
+#include "linear/int4.h"
+#include "linear/mx.h"
 #include "linear/w8a8.h"
+#include "quant/linear_parts.h"
+#include "quant/weight_integer.h"
+#include "quant/weight_rows.h"
 
 namespace slim {
 namespace {
 
 constexpr uint64_t kRowsPerTask = 16;
-
-// One row as float32 with the column scales applied, rounded to `compute` as the fold in the
-// weight's dtype would be.
-void LoadRow(const TensorView& weight, uint64_t row, std::span<const float> column_scale,
-             DType compute, std::span<float> values) {
-  const uint64_t row_bytes = values.size() * (DTypeBits(weight.dtype) / 8);
-  ToFloat(weight.dtype, weight.bytes.data() + row * row_bytes, values.data(), values.size());
-  if (column_scale.empty()) return;
-  for (size_t i = 0; i < values.size(); ++i) values[i] *= column_scale[i];
-  RoundToDType(compute, values.data(), values.size());
-}
 
 void StoreFloats(std::span<const float> values, Tensor& to) {
   if (to.dtype == DType::kI64) {
@@ -34,6 +28,148 @@ void StoreFloats(std::span<const float> values, Tensor& to) {
     FromFloat(to.dtype, values.data(), to.data.data(), values.size());
   }
 }
+
+// One linear on its way: the record in logical form until Pack.
+class LinearQuantizer {
+ public:
+  LinearQuantizer(const LinearPlan& linear, const WeightInput& input, const Recipe& recipe,
+                  DType model_dtype, ThreadPool& pool)
+      : linear_(linear),
+        input_(input),
+        recipe_(recipe),
+        pool_(pool),
+        rows_{input.weight, input.column_scale,
+              recipe.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32} {
+    record_.name = linear.name;
+    record_.scheme = linear.scheme;
+    const DType bias_dtype = input.bias ? input.bias->dtype : DType::kF32;
+    for (auto& [role, spec] :
+         QuantizedParts(linear, recipe, model_dtype, bias_dtype, input.weight.dtype)) {
+      if (role != Role::kWeight) record_[role] = Tensor(spec.dtype, spec.shape);
+    }
+  }
+
+  Result<LinearRecord> Run() {
+    if (!RowsAreFinite(rows_, pool_)) return NotFiniteError(fmt::format("{}.weight", linear_.name));
+    SLIM_TRY(LoadBias());
+    switch (linear_.scheme) {
+      case Scheme::kWFP8AFP8Dynamic:
+        QuantizeFp8();
+        break;
+      case Scheme::kW8A8MXFP8:
+        QuantizeMx(MxElement::kFp8);
+        break;
+      case Scheme::kW4A8MXFP:
+      case Scheme::kW4A4MXFP4:
+        QuantizeMx(MxElement::kFp4);
+        break;
+      default:
+        SLIM_TRY(QuantizeCodes());
+    }
+    SLIM_TRY(PackWeight(record_, TraitsOf(recipe_.layout).packs_int4));
+    return std::move(record_);
+  }
+
+ private:
+  Status LoadBias() {
+    if (!input_.bias) return {};
+    bias_.resize(linear_.n);
+    ToFloat(input_.bias->dtype, input_.bias->bytes.data(), bias_.data(), bias_.size());
+    if (!AllFinite(bias_.data(), bias_.size()))
+      return NotFiniteError(fmt::format("{}.bias", linear_.name));
+    StoreFloats(bias_, record_[Role::kBias]);
+    return {};
+  }
+
+  template <class Body>
+  void ForRows(const Body& body) {
+    pool_.ParallelFor(linear_.n, kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+      std::vector<float> row(linear_.k);
+      for (uint64_t i = begin; i < end; ++i) {
+        rows_.Load(i, row);
+        body(i, std::span<const float>(row));
+      }
+    });
+  }
+
+  void QuantizeFp8() {
+    record_[Role::kWeight] = Tensor(DType::kF8E4M3, {linear_.n, linear_.k});
+    const auto bytes = record_[Role::kWeight].as<uint8_t>();
+    const auto scales = record_[Role::kWeightScale].as<float>();
+    ForRows([&](uint64_t i, std::span<const float> row) {
+      scales[i] = QuantizeRowFp8(row, rows_.compute, bytes.subspan(i * row.size(), row.size()));
+    });
+    const auto offsets = record_[Role::kWeightOffset].as<float>();
+    std::fill(offsets.begin(), offsets.end(), 0.0F);
+  }
+
+  void QuantizeMx(MxElement element) {
+    const DType dtype = element == MxElement::kFp8 ? DType::kF8E4M3 : DType::kU8;
+    record_[Role::kWeight] = Tensor(dtype, {linear_.n, linear_.k});
+    const auto codes = record_[Role::kWeight].as<uint8_t>();
+    const auto exponents = record_[Role::kWeightScale].as<uint8_t>();
+    const uint64_t blocks = MxBlocks(linear_.k);
+    ForRows([&](uint64_t i, std::span<const float> row) {
+      QuantizeRowMx(row, element, rows_.compute, codes.subspan(i * row.size(), row.size()),
+                    exponents.subspan(i * blocks, blocks));
+    });
+  }
+
+  Status QuantizeCodes() {
+    IntegerWeight weight = QuantizeIntegers(rows_, linear_.weight, input_.importance,
+                                            recipe_.compute == ComputeMode::kModel, pool_);
+    record_[Role::kWeight] = std::move(weight.codes);
+    if (!record_[Role::kWeightScale].empty()) {
+      StoreFloats(weight.scale, record_[Role::kWeightScale]);
+      StoreFloats(weight.offset, record_[Role::kWeightOffset]);
+    }
+    if (!record_[Role::kScaleBias].empty()) SLIM_TRY(FillScaleBias(weight.scale));
+    if (!record_[Role::kDeqScale].empty()) return FoldStatic(weight.scale);
+    return {};
+  }
+
+  Status FillScaleBias(std::span<const float> scale) {
+    const bool as_written = recipe_.compute == ComputeMode::kModel;
+    SLIM_ASSIGN(const ScaleBiasForm form, ScaleBiasFormOf(linear_.name, linear_.k, as_written));
+    const auto codes = record_[Role::kWeight].as<int8_t>();
+    const auto out = record_[Role::kScaleBias].as<float>();
+    for (uint64_t i = 0; i < linear_.n; ++i) {
+      ScaleBiasRow(codes.subspan(i * linear_.k, linear_.k), scale[i], form.factor, as_written,
+                   out.subspan(i * form.columns, form.columns));
+    }
+    return {};
+  }
+
+  Status FoldStatic(std::span<const float> scale) {
+    const FoldRounding rounding =
+        recipe_.compute == ComputeMode::kModel ? FoldRounding::kAsWritten : FoldRounding::kOnce;
+    const QuantizationRange& activation = *input_.activation;
+    uint64_t saturated = 0;
+    const StaticFold fold =
+        FoldStaticW8A8(record_[Role::kWeight].as<int8_t>(), linear_.n, linear_.k, scale, activation,
+                       bias_, rows_.compute, rounding, &saturated);
+    if (saturated > 0) {
+      return InputError("QU-bias-overflow",
+                        fmt::format("{} values of quant_bias do not fit in 32 bits", saturated),
+                        "keep the layer in float with --disable-names")
+          .WithTensor(fmt::format("{}.quant_bias", linear_.name));
+    }
+    StoreFloats({&activation.scale, 1}, record_[Role::kInputScale]);
+    StoreFloats({&activation.offset, 1}, record_[Role::kInputOffset]);
+    StoreFloats(fold.deq_scale, record_[Role::kDeqScale]);
+    std::memcpy(record_[Role::kQuantBias].data.data(), fold.quant_bias.data(),
+                fold.quant_bias.size() * sizeof(int32_t));
+    return {};
+  }
+
+  const LinearPlan& linear_;
+  const WeightInput& input_;
+  const Recipe& recipe_;
+  ThreadPool& pool_;
+  const WeightRows rows_;
+  LinearRecord record_;
+  std::vector<float> bias_;
+};
 
 }  // namespace
 
@@ -46,63 +182,7 @@ Error NotFiniteError(std::string_view tensor) {
 Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput& input,
                                     const QuantOptions& options, DType model_dtype,
                                     ThreadPool& pool) {
-  const DType compute =
-      options.recipe.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32;
-  const DType bias_dtype = input.bias ? input.bias->dtype : DType::kF32;
-  LinearRecord record;
-  record.name = linear.name;
-  record.scheme = linear.scheme;
-  for (auto& [role, spec] :
-       QuantizedParts(linear, options.recipe.layout, model_dtype, bias_dtype)) {
-    record[role] = Tensor(spec.dtype, spec.shape);
-  }
-  const auto codes = record[Role::kWeight].as<int8_t>();
-  std::vector<float> scales(linear.n);
-  std::atomic<bool> finite = true;
-  pool.ParallelFor(linear.n, kRowsPerTask, [&](uint64_t begin, uint64_t end) {
-    std::vector<float> row(linear.k);
-    for (uint64_t i = begin; i < end; ++i) {
-      LoadRow(input.weight, i, input.column_scale, compute, row);
-      if (!AllFinite(row.data(), row.size())) {
-        finite = false;
-        return;
-      }
-      scales[i] = QuantizeChannelInt8(row, compute, codes.subspan(i * linear.k, linear.k));
-    }
-  });
-  if (!finite) return NotFiniteError(fmt::format("{}.weight", linear.name));
-
-  std::vector<float> bias(input.bias ? linear.n : 0);
-  if (input.bias) {
-    ToFloat(bias_dtype, input.bias->bytes.data(), bias.data(), bias.size());
-    if (!AllFinite(bias.data(), bias.size()))
-      return NotFiniteError(fmt::format("{}.bias", linear.name));
-    StoreFloats(bias, record[Role::kBias]);
-  }
-  if (linear.scheme != Scheme::kW8A8) {
-    StoreFloats(scales, record[Role::kWeightScale]);
-    std::memset(record[Role::kWeightOffset].data.data(), 0,
-                record[Role::kWeightOffset].data.size());
-    return record;
-  }
-  const FoldRounding rounding = options.recipe.compute == ComputeMode::kModel
-                                    ? FoldRounding::kAsWritten
-                                    : FoldRounding::kOnce;
-  uint64_t saturated = 0;
-  const StaticFold fold = FoldStaticW8A8(codes, linear.n, linear.k, scales, *input.activation, bias,
-                                         compute, rounding, &saturated);
-  if (saturated > 0) {
-    return InputError("QU-bias-overflow",
-                      fmt::format("{} values of quant_bias do not fit in 32 bits", saturated),
-                      "keep the layer in float with --disable-names")
-        .WithTensor(fmt::format("{}.quant_bias", linear.name));
-  }
-  StoreFloats({&input.activation->scale, 1}, record[Role::kInputScale]);
-  StoreFloats({&input.activation->offset, 1}, record[Role::kInputOffset]);
-  StoreFloats(fold.deq_scale, record[Role::kDeqScale]);
-  std::memcpy(record[Role::kQuantBias].data.data(), fold.quant_bias.data(),
-              fold.quant_bias.size() * sizeof(int32_t));
-  return record;
+  return LinearQuantizer(linear, input, options.recipe, model_dtype, pool).Run();
 }
 
 Result<Tensor> CastFloat(const std::string& name, const TensorView& weight, DType dtype,

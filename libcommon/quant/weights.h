@@ -18,6 +18,8 @@ struct WeightInput {
   std::optional<TensorView> bias;               // [n]
   std::span<const float> column_scale;          // [k], or empty
   std::optional<QuantizationRange> activation;  // static types
+  // Σ x² of each input channel over the calibration text, [k] or empty: methods that weigh columns.
+  std::span<const float> importance;
 };
 
 // QU-not-finite: `tensor` holds NaN or infinity.

@@ -16,11 +16,9 @@ namespace slim {
 namespace {
 
 Result<Scheme> TypeByName(std::string_view name) {
+  if (const auto type = ParseQuantType(name)) return *type;
   std::vector<std::string> known;
-  for (const Scheme scheme : QuantizableTypes()) {
-    if (SchemeName(scheme) == name) return scheme;
-    known.emplace_back(SchemeName(scheme));
-  }
+  for (const Scheme scheme : QuantizableTypes()) known.emplace_back(QuantTypeName(scheme));
   const std::string near = NearestSpelling(name, known);
   return UsageError(
       fmt::format("quantization type {} is not one that slim-quant makes", Quote(name)),
@@ -47,6 +45,19 @@ Result<std::string> OutputOf(const Arguments& arguments,
   }
   if (arguments.Has("dry-run")) return std::string();
   return UsageError("no output is given", "-o OUT names it");
+}
+
+Status ReadWeights(const Arguments& arguments, QuantFlags& flags) {
+  if (arguments.Has("group-size")) {
+    const int64_t size = arguments.Integer("group-size", 0);
+    if (size < 1) return UsageError(fmt::format("--group-size {} is not positive", size));
+    flags.group_size = static_cast<uint64_t>(size);
+  }
+  flags.asymmetric = arguments.Has("asymmetric");
+  if (arguments.Has("weight-method"))
+    flags.weight_method = ParseWeightMethod(arguments.Text("weight-method"));
+  if (arguments.Text("clip", "none") == "mse") flags.clip = WeightClip::kMse;
+  return {};
 }
 
 Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
@@ -94,6 +105,7 @@ Result<QuantFlags> ReadOwn(const Arguments& arguments) {
   QuantFlags flags;
   SLIM_ASSIGN(flags.type, TypeByName(arguments.Text("type", SchemeName(flags.type))));
   SLIM_TRY(ReadSmoothing(arguments, flags));
+  SLIM_TRY(ReadWeights(arguments, flags));
   flags.kv_cache = arguments.Text("kv-cache", "none") == "c8";
   flags.activation_method = *ParseActivationMethod(arguments.Text("activation-method", "minmax"));
   flags.aggregation = *ParseAggregation(arguments.Text("aggregation", "max"));
@@ -113,7 +125,8 @@ Result<QuantFlags> ReadOwn(const Arguments& arguments) {
 Status CheckAlone(const Arguments& arguments, std::string_view source) {
   for (const std::string_view flag :
        {"type", "smooth", "alpha", "smooth-pairs", "asymmetric-smooth", "activation-method",
-        "aggregation", "kv-cache", "disable-names", "quantize-names", "recipe", "preset"}) {
+        "aggregation", "kv-cache", "group-size", "asymmetric", "weight-method", "clip",
+        "disable-names", "quantize-names", "recipe", "preset"}) {
     if (flag == source || arguments.SpelledAs(flag).empty()) continue;
     return UsageError(fmt::format("{} and {} contradict each other", arguments.SpelledAs(source),
                                   arguments.SpelledAs(flag)),

@@ -42,8 +42,10 @@ TEST_P(AppendixA1, CodesScalesAndFold) {
   const std::vector<float> row0 = Rounded(want.dtype, {0.5F, -1.0F, 0.25F, 0.0078125F});
   const std::vector<float> row1 = Rounded(want.dtype, {0.3F, 0.7F, -0.123F, 0.9F});
   std::vector<int8_t> codes(8);
-  const float scale0 = QuantizeChannelInt8(row0, want.dtype, std::span(codes).subspan(0, 4));
-  const float scale1 = QuantizeChannelInt8(row1, want.dtype, std::span(codes).subspan(4, 4));
+  const float scale0 =
+      QuantizeByRange(row0, 8, true, want.dtype, std::span(codes).subspan(0, 4)).scale;
+  const float scale1 =
+      QuantizeByRange(row1, 8, true, want.dtype, std::span(codes).subspan(4, 4)).scale;
   EXPECT_EQ(Bits(scale0), want.scale0);
   EXPECT_EQ(Bits(scale1), want.scale1);
   EXPECT_EQ(codes, (std::vector<int8_t>{64, -127, 32, 1, 42, 99, -17, 127}));
@@ -99,10 +101,10 @@ TEST(FoldStaticW8A8, CountsWhatDoesNotFit) {
   EXPECT_EQ(fold.quant_bias[0], INT32_MAX);
 }
 
-TEST(QuantizeChannelInt8, ZeroRowHasTheSmallestScale) {
+TEST(QuantizeByRange, ZeroRowHasTheSmallestScale) {
   const std::vector<float> row(5, 0.0F);
   std::vector<int8_t> codes(5, 1);
-  EXPECT_EQ(QuantizeChannelInt8(row, DType::kBF16, codes), 0x1p-23F);
+  EXPECT_EQ(QuantizeByRange(row, 8, true, DType::kBF16, codes).scale, 0x1p-23F);
   EXPECT_EQ(codes, std::vector<int8_t>(5, 0));
 }
 

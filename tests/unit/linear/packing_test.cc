@@ -56,9 +56,9 @@ TEST(Int4, ScaleBiasIsAppendixA2AndA3) {
   const ScaleBiasForm up = ScaleBiasFormOf("model.layers.0.mlp.up_proj", 4, false).value();
   ASSERT_EQ(up.columns, 1U);
   float sum = 0;
-  ScaleBiasRow(codes.as<int8_t>().first(4), 0.5F, up.factor, {&sum, 1});
+  ScaleBiasRow(codes.as<int8_t>().first(4), 0.5F, up.factor, false, {&sum, 1});
   EXPECT_EQ(sum, 8.0F);
-  ScaleBiasRow(codes.as<int8_t>().last(4), 0.25F, up.factor, {&sum, 1});
+  ScaleBiasRow(codes.as<int8_t>().last(4), 0.25F, up.factor, false, {&sum, 1});
   EXPECT_EQ(sum, 2.0F);
 
   std::vector<int8_t> ramp;
@@ -66,7 +66,7 @@ TEST(Int4, ScaleBiasIsAppendixA2AndA3) {
   const ScaleBiasForm down = ScaleBiasFormOf("x.o_proj", 32, true).value();
   ASSERT_EQ(down.columns, 16U);
   std::vector<float> sums(16);
-  ScaleBiasRow(ramp, 0.5F, down.factor, sums);
+  ScaleBiasRow(ramp, 0.5F, down.factor, true, sums);
   EXPECT_EQ(sums, (std::vector<float>{-60, -44, -28, -12, 4, 20, 36, 52, -60, -44, -28, -12, 4, 20,
                                       36, 52}));
   EXPECT_EQ(ScaleBiasFormOf("x.W_pack", 32, true)->columns, 32U);

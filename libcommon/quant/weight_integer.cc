@@ -1,0 +1,322 @@
+#include "quant/weight_integer.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+
+#include "kernels/convert.h"
+#include "kernels/math.h"
+#include "kernels/quantize.h"
+#include "kernels/reduce.h"
+#include "linear/torch_sum.h"
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kRowsPerTask = 16;
+
+// Sums in eight lanes of double, folded in a fixed order.
+template <class Term>
+double SumTerms(size_t count, const Term& term) {
+  std::array<double, 8> lanes = {};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (size_t l = 0; l < 8; ++l) lanes[l] += term(i + l);
+  }
+  for (; i < count; ++i) lanes[i % 8] += term(i);
+  double sum = 0;
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+struct Candidate {
+  QuantizationRange range;
+  double error = 0;
+};
+
+// One row or group under search, with the buffers that all tries share.
+class UnitSearch {
+ public:
+  UnitSearch(const IntegerGrid& grid, const WeightSettings& settings)
+      : grid_(grid), settings_(settings) {}
+
+  QuantizationRange Quantize(std::span<const float> values, std::span<const float> importance,
+                             std::span<int8_t> codes) {
+    values_ = values;
+    importance_ = importance;
+    restored_.resize(values.size());
+    tried_.resize(values.size());
+    Candidate best = Start();
+    const bool clipped =
+        settings_.clip == WeightClip::kMse || settings_.method == WeightMethod::kAwq;
+    if (clipped) Clip(best);
+    if (settings_.method == WeightMethod::kSsz) Alternate(best, false);
+    if (settings_.method == WeightMethod::kHqq) Alternate(best, true);
+    Encode(best.range, codes);
+    return best.range;
+  }
+
+ private:
+  Candidate Start() {
+    const MinMax found = FindMinMax(values_.data(), values_.size());
+    return Try(RangeOf(found.min, found.max));
+  }
+
+  QuantizationRange RangeOf(float min, float max) const {
+    return grid_.symmetric ? SymmetricRange(min, max, grid_.bits, grid_.compute)
+                           : AsymmetricRange(min, max, grid_.bits, grid_.compute);
+  }
+
+  void Encode(const QuantizationRange& range, std::span<int8_t> codes) const {
+    QuantizeRow(values_.data(), values_.size(), range.scale, range.offset, grid_.compute,
+                LowestCode(grid_.bits), HighestCode(grid_.bits), codes.data());
+  }
+
+  Candidate Try(const QuantizationRange& range) {
+    Encode(range, tried_);
+    DequantizeRow(tried_.data(), tried_.size(), range.scale, range.offset, restored_.data());
+    const double error = SumTerms(values_.size(), [&](size_t i) {
+      const double difference = values_[i] - restored_[i];
+      const double weight = importance_.empty() ? 1.0 : importance_[i];
+      return weight * difference * difference;
+    });
+    return {range, error};
+  }
+
+  // Ranges shrunk by a factor: at 4 bits the tails cost less than the resolution they take.
+  void Clip(Candidate& best) {
+    constexpr int kSteps = 32;
+    constexpr float kStep = 0.02F;
+    const MinMax found = FindMinMax(values_.data(), values_.size());
+    for (int i = 1; i < kSteps; ++i) {
+      const float factor = 1.0F - kStep * static_cast<float>(i);
+      const Candidate candidate = Try(RangeOf(found.min * factor, found.max * factor));
+      if (candidate.error < best.error) best = candidate;
+    }
+  }
+
+  // Codes and scale in turn. The robust loss moves the target: large errors are taken out of the
+  // values before the scale, and the offset, are fitted.
+  void Alternate(Candidate& best, bool robust) {
+    QuantizationRange range = best.range;
+    double beta = kFirstBeta;
+    for (uint64_t step = 0; step < settings_.steps; ++step) {
+      Encode(range, tried_);
+      DequantizeRow(tried_.data(), tried_.size(), range.scale, range.offset, restored_.data());
+      targets_.assign(values_.begin(), values_.end());
+      if (robust) ShrinkErrors(beta / (range.scale > 0 ? range.scale : 1));
+      if (robust && !grid_.symmetric) FitOffset(range);
+      if (!FitScale(range)) return;
+      beta *= kBetaGrowth;
+      const Candidate candidate = Try(range);
+      if (candidate.error < best.error) {
+        best = candidate;
+      } else if (!robust) {
+        return;
+      }
+    }
+  }
+
+  bool FitScale(QuantizationRange& range) const {
+    const auto weighted = [&](size_t i) {
+      return (importance_.empty() ? 1.0 : importance_[i]) * (tried_[i] - range.offset);
+    };
+    const double products =
+        SumTerms(targets_.size(), [&](size_t i) { return weighted(i) * targets_[i]; });
+    const double squares = SumTerms(
+        targets_.size(), [&](size_t i) { return weighted(i) * (tried_[i] - range.offset); });
+    if (squares <= 0 || products <= 0) return false;
+    range.scale = static_cast<float>(products / squares);
+    return true;
+  }
+
+  void FitOffset(QuantizationRange& range) const {
+    const double mean =
+        SumTerms(
+            targets_.size(),
+            [&](size_t i) { return tried_[i] - targets_[i] / static_cast<double>(range.scale); }) /
+        static_cast<double>(targets_.size());
+    range.offset = std::clamp(static_cast<float>(std::nearbyint(mean)),
+                              static_cast<float>(LowestCode(grid_.bits)),
+                              static_cast<float>(HighestCode(grid_.bits)));
+  }
+
+  // targets = values − e, where e is the error after the proximal step of |e|^p / beta.
+  void ShrinkErrors(double beta) {
+    constexpr double kNorm = 0.7;
+    for (size_t i = 0; i < targets_.size(); ++i) {
+      const double error = values_[i] - restored_[i];
+      const double size = std::fabs(error);
+      if (size == 0) continue;
+      const double shrunk = std::max(size - PowD(size, kNorm - 1) / beta, 0.0);
+      targets_[i] = static_cast<float>(values_[i] - std::copysign(shrunk, error));
+    }
+  }
+
+  static constexpr double kFirstBeta = 10;
+  static constexpr double kBetaGrowth = 1.01;
+
+  const IntegerGrid grid_;
+  const WeightSettings& settings_;
+  std::span<const float> values_;
+  std::span<const float> importance_;
+  std::vector<float> restored_;
+  std::vector<float> targets_;
+  std::vector<int8_t> tried_;
+};
+
+IntegerWeight Allocate(const WeightRows& rows, const IntegerGrid& grid) {
+  IntegerWeight weight;
+  weight.codes = Tensor(DType::kI8, {rows.n(), rows.k()});
+  weight.scale.resize(rows.n() * (rows.k() / grid.group_size));
+  weight.offset.resize(weight.scale.size());
+  return weight;
+}
+
+// msModelSlim's ssz: every operation in the weight's dtype, sums of 16-bit values in float32, all
+// rows in one loop that ends before the first step in which no row gains enough.
+class SszAsWritten {
+ public:
+  SszAsWritten(const WeightRows& rows, const IntegerGrid& grid, ThreadPool& pool)
+      : rows_(rows), grid_(grid), pool_(pool), weight_(Allocate(rows, grid)) {}
+
+  IntegerWeight Run(uint64_t steps) {
+    const uint64_t n = rows_.n();
+    best_error_.resize(n);
+    error_.resize(n);
+    current_.resize(n);
+    ForRows([&](uint64_t i, std::span<const float> row, std::span<int8_t> codes) {
+      weight_.scale[i] = QuantizeByRange(row, grid_.bits, true, grid_.compute, codes).scale;
+      best_error_[i] = Error(row, codes, weight_.scale[i]);
+    });
+    for (uint64_t step = 0; step < steps; ++step) {
+      ForRows([&](uint64_t i, std::span<const float> row, std::span<int8_t> codes) {
+        current_[i] = LeastSquares(row, codes);
+        Encode(row, current_[i], codes);
+        error_[i] = Error(row, codes, current_[i]);
+      });
+      if (AllConverged()) break;
+      for (uint64_t i = 0; i < n; ++i) {
+        if (!(error_[i] < best_error_[i])) continue;
+        best_error_[i] = error_[i];
+        weight_.scale[i] = current_[i];
+      }
+    }
+    ForRows([&](uint64_t i, std::span<const float> row, std::span<int8_t> codes) {
+      Encode(row, weight_.scale[i], codes);
+    });
+    return std::move(weight_);
+  }
+
+ private:
+  template <class Body>
+  void ForRows(const Body& body) {
+    const uint64_t k = rows_.k();
+    pool_.ParallelFor(rows_.n(), kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+      std::vector<float> row(k);
+      for (uint64_t i = begin; i < end; ++i) {
+        rows_.Load(i, row);
+        body(i, row, weight_.codes.as<int8_t>().subspan(i * k, k));
+      }
+    });
+  }
+
+  void Encode(std::span<const float> row, float scale, std::span<int8_t> codes) const {
+    QuantizeRow(row.data(), row.size(), scale, 0.0F, grid_.compute, LowestCode(grid_.bits),
+                HighestCode(grid_.bits), codes.data());
+  }
+
+  float LeastSquares(std::span<const float> row, std::span<const int8_t> codes) const {
+    constexpr float kSmallest = 1e-30F;
+    std::vector<float> products(row.size());
+    std::vector<float> squares(row.size());
+    for (size_t i = 0; i < row.size(); ++i) {
+      products[i] = row[i] * static_cast<float>(codes[i]);
+      squares[i] = static_cast<float>(codes[i] * codes[i]);
+    }
+    RoundToDType(grid_.compute, products.data(), products.size());
+    RoundToDType(grid_.compute, squares.data(), squares.size());
+    return Rounded(Sum(products) / std::max(Sum(squares), kSmallest), grid_.compute);
+  }
+
+  float Sum(std::span<const float> values) const {
+    return Rounded(TorchSum(values), grid_.compute);
+  }
+
+  float Error(std::span<const float> row, std::span<const int8_t> codes, float scale) const {
+    std::vector<float> restored(row.size());
+    DequantizeRow(codes.data(), codes.size(), scale, 0.0F, restored.data());
+    RoundToDType(grid_.compute, restored.data(), restored.size());
+    for (size_t i = 0; i < row.size(); ++i) {
+      const float difference = row[i] - restored[i];
+      restored[i] = difference * difference;
+    }
+    return TorchSum(restored) / static_cast<float>(row.size());
+  }
+
+  bool AllConverged() const {
+    constexpr float kThreshold = 1e-10F;
+    for (size_t i = 0; i < error_.size(); ++i) {
+      const float gain = best_error_[i] - error_[i];
+      const bool converged =
+          gain / std::max(best_error_[i], 1e-4F) < kThreshold || std::fabs(gain) < kThreshold;
+      if (!converged) return false;
+    }
+    return true;
+  }
+
+  const WeightRows& rows_;
+  const IntegerGrid grid_;
+  ThreadPool& pool_;
+  IntegerWeight weight_;
+  std::vector<float> best_error_;
+  std::vector<float> error_;
+  std::vector<float> current_;
+};
+
+}  // namespace
+
+IntegerGrid GridOf(const WeightSettings& settings, uint64_t k, DType compute) {
+  IntegerGrid grid;
+  grid.bits = settings.dtype == CodeType::kInt4 ? 4 : 8;
+  grid.symmetric = settings.symmetric;
+  grid.group_size = settings.granularity == Granularity::kPerGroup ? settings.group_size : k;
+  grid.compute = compute;
+  return grid;
+}
+
+IntegerWeight QuantizeIntegers(const WeightRows& rows, const WeightSettings& settings,
+                               std::span<const float> importance, bool as_written,
+                               ThreadPool& pool) {
+  const uint64_t k = rows.k();
+  const IntegerGrid grid = GridOf(settings, k, rows.compute);
+  if (as_written && settings.method == WeightMethod::kSsz && grid.symmetric && grid.group_size == k)
+    return SszAsWritten(rows, grid, pool).Run(settings.steps);
+  IntegerWeight weight = Allocate(rows, grid);
+  const uint64_t groups = k / grid.group_size;
+  pool.ParallelFor(rows.n(), kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+    UnitSearch search(grid, settings);
+    std::vector<float> row(k);
+    const bool searched =
+        settings.method != WeightMethod::kMinMax || settings.clip != WeightClip::kNone;
+    for (uint64_t i = begin; i < end; ++i) {
+      rows.Load(i, row);
+      for (uint64_t g = 0; g < groups; ++g) {
+        const uint64_t at = g * grid.group_size;
+        const auto values = std::span<const float>(row).subspan(at, grid.group_size);
+        const auto codes = weight.codes.as<int8_t>().subspan(i * k + at, grid.group_size);
+        const auto weights =
+            importance.empty() ? importance : importance.subspan(at, grid.group_size);
+        const QuantizationRange range =
+            searched ? search.Quantize(values, weights, codes)
+                     : QuantizeByRange(values, grid.bits, grid.symmetric, grid.compute, codes);
+        weight.scale[i * groups + g] = range.scale;
+        weight.offset[i * groups + g] = range.offset;
+      }
+    }
+  });
+  return weight;
+}
+
+}  // namespace slim
