@@ -45,6 +45,7 @@ struct BlockParts {
 
 struct BlockOptions {
   Backend backend = Backend::kReference;
+  Phase phase = Phase::kPrefill;
   LinearTap tap;
   LinearInput replace_input;
   CacheTap cache_tap;
@@ -60,7 +61,7 @@ inline void Project(const LinearLayer& linear, const float* x, uint64_t t, std::
   if (options.tap) options.tap(linear.name(), x, t, linear.k());
   if (options.replace_input) x = options.replace_input(linear.name(), x, t, linear.k());
   y.resize(t * linear.n());
-  linear.Forward(x, t, y.data(), options.backend, pool);
+  linear.Forward(x, t, y.data(), options.backend, pool, options.phase);
 }
 
 }  // namespace slim

@@ -87,7 +87,7 @@ void OutputHead::Logits(const float* hidden, uint64_t t, float* logits, const Bl
   std::vector<float> normed(t * linear_.k());
   norm_.Apply(hidden, t, eps_, normed.data(), pool);
   if (options.tap) options.tap(kLmHeadName, normed.data(), t, linear_.k());
-  linear_.Forward(normed.data(), t, logits, options.backend, pool);
+  linear_.Forward(normed.data(), t, logits, options.backend, pool, options.phase);
 }
 
 }  // namespace slim

@@ -3,12 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <utility>
 
 #include "base/text.h"
 #include "kernels/fast_matmul.h"
 #include "kernels/matmul.h"
 #include "kernels/quantize.h"
+#include "kernels/reduce.h"
+#include "linear/fp8.h"
+#include "linear/mx.h"
 
 namespace slim {
 namespace {
@@ -18,16 +23,12 @@ constexpr uint64_t kLargestInt8K = uint64_t{1} << 16;
 // Weight rows that the reference dequantizes at a time.
 constexpr uint64_t kDequantizedRows = 48;
 
-bool CanRun(Scheme scheme) {
-  return scheme == Scheme::kFloat || scheme == Scheme::kW8A8 || scheme == Scheme::kW8A8Dynamic ||
-         scheme == Scheme::kW8A16;
-}
-
-Error UnsupportedType(const LinearRecord& record) {
+Error UnsupportedType(std::string_view module, Scheme scheme) {
   return InputError("RUN-unsupported-type",
                     fmt::format("module {} has the quantization type {}, which slim cannot compute",
-                                Quote(record.name), SchemeLabel(record.scheme)),
-                    "types that run: FLOAT, W8A8, W8A8_DYNAMIC, W8A16");
+                                Quote(module), SchemeLabel(scheme)),
+                    "compressed, rotated and attention types only travel (slim-verify, "
+                    "slim-convert)");
 }
 
 void FloatProduct(const float* x, uint64_t t, const TensorView& w, float* y, Backend backend,
@@ -37,6 +38,16 @@ void FloatProduct(const float* x, uint64_t t, const TensorView& w, float* y, Bac
   } else {
     MatMul(x, t, w, y, pool);
   }
+}
+
+float QuantizeTokenInt4(const float* values, uint64_t count, int8_t* codes) {
+  const float scale = AbsMax(values, count) / 7.0F;
+  if (scale == 0.0F) {
+    std::fill_n(codes, count, int8_t{0});
+  } else {
+    QuantizeRow(values, count, scale, 0.0F, DType::kF32, -8, 7, codes);
+  }
+  return scale;
 }
 
 uint64_t GrainOf(uint64_t columns) {
@@ -49,12 +60,7 @@ Result<LinearLayer> LinearLayer::Load(const Checkpoint& checkpoint, std::string_
                                       uint64_t n, uint64_t k, Backend backend) {
   // Before anything is read: types that cannot run may store tensors of any form.
   SLIM_ASSIGN(const Scheme scheme, checkpoint.SchemeOf(module));
-  if (!CanRun(scheme)) {
-    LinearRecord named;
-    named.name = module;
-    named.scheme = scheme;
-    return UnsupportedType(named).WithPath(checkpoint.path());
-  }
+  if (!CanDequantize(scheme)) return UnsupportedType(module, scheme).WithPath(checkpoint.path());
   SLIM_ASSIGN(LinearRecord record, checkpoint.ReadLinear(module));
   if (record[Role::kWeight].shape != Shape{n, k}) {
     return InputError("LIN-shape",
@@ -69,108 +75,284 @@ Result<LinearLayer> LinearLayer::Load(const Checkpoint& checkpoint, std::string_
 }
 
 Result<LinearLayer> LinearLayer::FromRecord(LinearRecord record, Backend backend) {
-  if (!CanRun(record.scheme)) return UnsupportedType(record);
+  if (!CanDequantize(record.scheme)) return UnsupportedType(record.name, record.scheme);
   LinearLayer layer;
   layer.record_ = std::move(record);
   const LinearRecord& r = layer.record_;
-  const bool integer = r.scheme == Scheme::kW8A8 || r.scheme == Scheme::kW8A8Dynamic;
-  if (integer && r.k() > kLargestInt8K) {
-    return InputError("RUN-unsupported-shape",
-                      fmt::format("module {} has {} inputs, at most {} can be summed in int32",
-                                  Quote(r.name), r.k(), kLargestInt8K));
-  }
-  if (r.scheme == Scheme::kW8A8Dynamic && r[Role::kWeightScale].elements() != r.n()) {
-    return InputError("RUN-unsupported-shape",
-                      fmt::format("module {} is W8A8_DYNAMIC with weight_scale {}, wanted one "
-                                  "scale an output",
-                                  Quote(r.name), ShapeText(r[Role::kWeightScale].shape)));
-  }
-  // The bias of a static layer is inside its quant_bias.
-  if (r.Has(Role::kBias) && r.scheme != Scheme::kW8A8) layer.bias_ = PartAsFloats(r, Role::kBias);
-  if (r.scheme == Scheme::kW8A8) {
-    layer.output_scale_ = PartAsFloats(r, Role::kDeqScale);
-    layer.input_scale_ = PartAsFloats(r, Role::kInputScale)[0];
-    layer.input_offset_ = PartAsFloats(r, Role::kInputOffset)[0];
-    const auto quant_bias = r[Role::kQuantBias].as<int32_t>();
-    layer.quant_bias_.assign(quant_bias.begin(), quant_bias.end());
-  } else if (r.scheme == Scheme::kW8A8Dynamic) {
-    layer.output_scale_ = PartAsFloats(r, Role::kWeightScale);
-  } else if (r.scheme == Scheme::kW8A16 && backend == Backend::kFast) {
-    layer.dequantized_ = Tensor(DType::kF32, {r.n(), r.k()});
-    const auto values = layer.dequantized_.as<float>();
-    for (uint64_t i = 0; i < r.n(); ++i)
-      DequantizeWeightRow(r, i, values.subspan(i * r.k(), r.k()));
-    layer.record_[Role::kWeight].data = Buffer();
+  if (r.Has(Role::kBias)) layer.bias_ = PartAsFloats(r, Role::kBias);
+  if (layer.HasIntegerProduct()) {
+    SLIM_TRY(layer.PrepareInteger());
+  } else {
+    layer.PrepareFloat(backend);
   }
   return layer;
 }
 
+bool LinearLayer::HasIntegerProduct() const {
+  switch (record_.scheme) {
+    case Scheme::kW8A8:
+    case Scheme::kW8A8S:
+    case Scheme::kW8A8Mix:
+    case Scheme::kW8A8Dynamic:
+    case Scheme::kW4A8Dynamic:
+    case Scheme::kW4A4Dynamic:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool LinearLayer::IsDynamic(Phase phase) const {
+  if (record_.scheme == Scheme::kW8A8Mix) return phase == Phase::kPrefill;
+  return !HasStaticActivations(record_.scheme);
+}
+
+Status LinearLayer::PrepareInteger() {
+  const LinearRecord& r = record_;
+  if (r.k() > kLargestInt8K) {
+    return InputError("RUN-unsupported-shape",
+                      fmt::format("module {} has {} inputs, at most {} can be summed in int32",
+                                  Quote(r.name), r.k(), kLargestInt8K));
+  }
+  if (HasStaticActivations(r.scheme)) {
+    deq_scale_ = PartAsFloats(r, Role::kDeqScale);
+    input_scale_ = PartAsFloats(r, Role::kInputScale)[0];
+    input_offset_ = PartAsFloats(r, Role::kInputOffset)[0];
+    const auto quant_bias = r[Role::kQuantBias].as<int32_t>();
+    quant_bias_.assign(quant_bias.begin(), quant_bias.end());
+  }
+  if (!IsDynamic(Phase::kPrefill)) return {};
+  for (const Role role : {Role::kWeightOffset, Role::kWeightOffsetSecond}) {
+    const std::vector<float> offsets = r.Has(role) ? PartAsFloats(r, role) : std::vector<float>();
+    if (std::all_of(offsets.begin(), offsets.end(), [](float value) { return value == 0; }))
+      continue;
+    return InputError("RUN-unsupported-shape",
+                      fmt::format("module {} has the type {} with weight offsets, which integer "
+                                  "products have no term for",
+                                  Quote(r.name), SchemeLabel(r.scheme)));
+  }
+  weight_scale_ = PartAsFloats(r, Role::kWeightScale);
+  if (r.Has(Role::kWeightScaleSecond) || weight_scale_.size() != r.n()) {
+    PrepareGroups();
+  } else if (r.Has(Role::kScaleBias)) {
+    PrepareCorrection();
+  }
+  return {};
+}
+
+// Weights group by group, [groups][n, k / groups], with the scales of a group together, so that
+// each group is one product.
+void LinearLayer::PrepareGroups() {
+  const uint64_t rows = n();
+  const bool two_levels = record_.Has(Role::kWeightScaleSecond);
+  const std::vector<float> inner =
+      two_levels ? PartAsFloats(record_, Role::kWeightScaleSecond) : weight_scale_;
+  const uint64_t outer_groups = weight_scale_.size() / rows;
+  groups_ = inner.size() / rows;
+  const uint64_t width = k() / groups_;
+  std::vector<float> scales(inner.size());
+  Tensor weight(DType::kI8, {rows, k()});
+  const auto from = std::as_const(record_)[Role::kWeight].as<int8_t>();
+  const auto to = weight.as<int8_t>();
+  for (uint64_t g = 0; g < groups_; ++g) {
+    for (uint64_t i = 0; i < rows; ++i) {
+      std::copy_n(from.data() + i * k() + g * width, width, to.data() + (g * rows + i) * width);
+      float scale = inner[i * groups_ + g];
+      if (two_levels) scale *= weight_scale_[i * outer_groups + g * outer_groups / groups_];
+      scales[g * rows + i] = scale;
+    }
+  }
+  weight_scale_ = std::move(scales);
+  record_[Role::kWeight] = std::move(weight);
+}
+
+void LinearLayer::PrepareCorrection() {
+  constexpr double kTolerance = 1e-4;
+  const uint64_t columns = record_[Role::kScaleBias].elements() / n();
+  if (columns == k()) return;  // the dequantized weight itself: no correction
+  const std::vector<float> stored = PartAsFloats(record_, Role::kScaleBias);
+  const auto codes = std::as_const(record_)[Role::kWeight].as<int8_t>();
+  std::vector<float> correction(n());
+  for (uint64_t i = 0; i < n(); ++i) {
+    int64_t sum = 0;
+    int64_t size = 0;
+    for (const int8_t code : codes.subspan(i * k(), k())) {
+      sum += code;
+      size += std::abs(code);
+    }
+    double found = 0;
+    for (uint64_t j = 0; j < columns; ++j) found += stored[i * columns + j];
+    const double unit = 8.0 * static_cast<double>(weight_scale_[i]);
+    const double difference = found - unit * static_cast<double>(sum);
+    const bool rounding = std::fabs(difference) <= kTolerance * unit * static_cast<double>(size);
+    correction[i] = rounding ? 0.0F : static_cast<float>(difference);
+  }
+  const bool any =
+      std::any_of(correction.begin(), correction.end(), [](float c) { return c != 0; });
+  if (any) correction_ = std::move(correction);
+}
+
+void LinearLayer::PrepareFloat(Backend backend) {
+  const LinearRecord& r = record_;
+  if (r.scheme == Scheme::kFloat || r.scheme == Scheme::kW16A16S) return;
+  if (r.scheme == Scheme::kWFP8AFP8Dynamic) {
+    // Products of the codes first, scales after, as kernels do.
+    weight_scale_ = PartAsFloats(r, Role::kWeightScale);
+    record_[Role::kWeightScale] = Tensor::FromFloats({n(), 1}, std::vector<float>(n(), 1.0F));
+  }
+  if (backend != Backend::kFast) return;
+  dequantized_ = Tensor(DType::kF32, {n(), k()});
+  const auto values = dequantized_.as<float>();
+  for (uint64_t i = 0; i < n(); ++i) DequantizeWeightRow(r, i, values.subspan(i * k(), k()));
+  record_[Role::kWeight].data = Buffer();
+}
+
 uint64_t LinearLayer::bytes() const {
-  uint64_t total = dequantized_.data.size() + bias_.size() * sizeof(float) +
-                   output_scale_.size() * sizeof(float) + quant_bias_.size() * sizeof(int32_t);
+  uint64_t total = dequantized_.data.size() + quant_bias_.size() * sizeof(int32_t);
+  for (const auto* values : {&bias_, &weight_scale_, &deq_scale_, &correction_})
+    total += values->size() * sizeof(float);
   for (const Tensor& part : record_.parts) total += part.data.size();
   return total;
 }
 
-void LinearLayer::Forward(const float* x, uint64_t t, float* y, Backend backend,
-                          ThreadPool& pool) const {
-  switch (record_.scheme) {
-    case Scheme::kW8A8:
-    case Scheme::kW8A8Dynamic:
-      ForwardInt8(x, t, y, pool);
-      break;
-    case Scheme::kW8A16:
-      ForwardWeightOnly(x, t, y, backend, pool);
-      break;
-    default:
-      FloatProduct(x, t, record_[Role::kWeight].view(), y, backend, pool);
+void LinearLayer::Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool,
+                          Phase phase) const {
+  if (!HasIntegerProduct()) {
+    ForwardFloat(x, t, y, backend, pool);
+    if (!bias_.empty()) AddBias(y, t, pool);
+    return;
   }
-  if (!bias_.empty()) AddBias(y, t, pool);
+  ForwardInt8(x, t, y, phase, pool);
+  // The bias of a static product is inside its quant_bias.
+  if (!bias_.empty() && IsDynamic(phase)) AddBias(y, t, pool);
 }
 
 void LinearLayer::QuantizeInput(const float* x, uint64_t t, int8_t* codes, float* token_scales,
-                                ThreadPool& pool) const {
+                                ThreadPool& pool, Phase phase) const {
   const uint64_t width = k();
-  const bool dynamic = record_.scheme == Scheme::kW8A8Dynamic;
+  const bool dynamic = IsDynamic(phase);
+  const bool int4 = record_.scheme == Scheme::kW4A4Dynamic;
   pool.ParallelFor(t, GrainOf(width), [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
-      if (dynamic) {
-        token_scales[i] = QuantizeToken(x + i * width, width, codes + i * width);
+      const float* row = x + i * width;
+      int8_t* out = codes + i * width;
+      if (!dynamic) {
+        QuantizeStatic(row, width, input_scale_, input_offset_, out);
+      } else if (int4) {
+        token_scales[i] = QuantizeTokenInt4(row, width, out);
       } else {
-        QuantizeStatic(x + i * width, width, input_scale_, input_offset_, codes + i * width);
+        token_scales[i] = QuantizeToken(row, width, out);
       }
     }
   });
 }
 
-void LinearLayer::ForwardInt8(const float* x, uint64_t t, float* y, ThreadPool& pool) const {
-  const uint64_t outputs = n();
+void LinearLayer::ForwardInt8(const float* x, uint64_t t, float* y, Phase phase,
+                              ThreadPool& pool) const {
   std::vector<int8_t> codes(t * k());
   std::vector<float> token_scales(t);
-  std::vector<int32_t> sums(t * outputs);
-  QuantizeInput(x, t, codes.data(), token_scales.data(), pool);
-  MatMulInt8(codes.data(), t, record_[Role::kWeight].as<int8_t>().data(), outputs, k(), sums.data(),
+  QuantizeInput(x, t, codes.data(), token_scales.data(), pool, phase);
+  if (groups_ > 1) return ForwardGroups(codes.data(), token_scales.data(), t, y, pool);
+  std::vector<int32_t> sums(t * n());
+  MatMulInt8(codes.data(), t, record_[Role::kWeight].as<int8_t>().data(), n(), k(), sums.data(),
              pool);
-  const bool dynamic = record_.scheme == Scheme::kW8A8Dynamic;
+  ScaleSums(sums.data(), token_scales.data(), t, y, IsDynamic(phase), pool);
+}
+
+void LinearLayer::ScaleSums(const int32_t* sums, const float* token_scales, uint64_t t, float* y,
+                            bool dynamic, ThreadPool& pool) const {
+  const uint64_t outputs = n();
   pool.ParallelFor(t, GrainOf(outputs), [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
-      const int32_t* sum = sums.data() + i * outputs;
+      const int32_t* sum = sums + i * outputs;
       float* out = y + i * outputs;
-      if (dynamic) {
-        for (uint64_t j = 0; j < outputs; ++j)
-          out[j] = static_cast<float>(sum[j]) * output_scale_[j] * token_scales[i];
-      } else {
+      if (!dynamic) {
         // The sum with quant_bias may leave int32.
         for (uint64_t j = 0; j < outputs; ++j)
-          out[j] = static_cast<float>(int64_t{sum[j]} + quant_bias_[j]) * output_scale_[j];
+          out[j] = static_cast<float>(int64_t{sum[j]} + quant_bias_[j]) * deq_scale_[j];
+      } else if (correction_.empty()) {
+        for (uint64_t j = 0; j < outputs; ++j)
+          out[j] = static_cast<float>(sum[j]) * weight_scale_[j] * token_scales[i];
+      } else {
+        for (uint64_t j = 0; j < outputs; ++j) {
+          const float product = static_cast<float>(sum[j]) * weight_scale_[j];
+          out[j] = (product + correction_[j]) * token_scales[i];
+        }
       }
     }
   });
 }
 
-void LinearLayer::ForwardWeightOnly(const float* x, uint64_t t, float* y, Backend backend,
-                                    ThreadPool& pool) const {
-  if (!dequantized_.empty()) return FloatProduct(x, t, dequantized_.view(), y, backend, pool);
+void LinearLayer::ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t,
+                                float* y, ThreadPool& pool) const {
+  const uint64_t outputs = n();
+  const uint64_t width = k() / groups_;
+  const int8_t* weight = record_[Role::kWeight].as<int8_t>().data();
+  std::vector<int8_t> part(t * width);
+  std::vector<int32_t> sums(t * outputs);
+  std::fill_n(y, t * outputs, 0.0F);
+  for (uint64_t g = 0; g < groups_; ++g) {
+    for (uint64_t i = 0; i < t; ++i)
+      std::copy_n(codes + i * k() + g * width, width, part.data() + i * width);
+    MatMulInt8(part.data(), t, weight + g * outputs * width, outputs, width, sums.data(), pool);
+    const float* scales = weight_scale_.data() + g * outputs;
+    pool.ParallelFor(t, GrainOf(outputs), [&](uint64_t begin, uint64_t end) {
+      for (uint64_t i = begin; i < end; ++i) {
+        for (uint64_t j = 0; j < outputs; ++j)
+          y[i * outputs + j] += static_cast<float>(sums[i * outputs + j]) * scales[j];
+      }
+    });
+  }
+  for (uint64_t i = 0; i < t; ++i) {
+    for (uint64_t j = 0; j < outputs; ++j) y[i * outputs + j] *= token_scales[i];
+  }
+}
+
+bool LinearLayer::RoundInput(const float* x, uint64_t t, std::vector<float>& rounded,
+                             std::vector<float>& token_scales, ThreadPool& pool) const {
+  const Scheme scheme = record_.scheme;
+  const bool fp8 = scheme == Scheme::kWFP8AFP8Dynamic;
+  const bool mx_fp8 = scheme == Scheme::kW8A8MXFP8 || scheme == Scheme::kW4A8MXFP;
+  const bool mx_fp4 = scheme == Scheme::kW4A4MXFP4 || scheme == Scheme::kW4A4MXFP4DualScale;
+  if (!fp8 && !mx_fp8 && !mx_fp4) return false;
+  const uint64_t width = k();
+  rounded.assign(x, x + t * width);
+  token_scales.assign(t, 1.0F);
+  pool.ParallelFor(t, GrainOf(width), [&](uint64_t begin, uint64_t end) {
+    std::vector<uint8_t> bytes(width);
+    for (uint64_t i = begin; i < end; ++i) {
+      const std::span<float> row(rounded.data() + i * width, width);
+      if (fp8) {
+        token_scales[i] = QuantizeRowFp8(row, DType::kF32, bytes);
+        DequantizeRowFp8(bytes, 1.0F, row);
+      } else {
+        RoundRowToMx(row, mx_fp8 ? MxElement::kFp8 : MxElement::kFp4);
+      }
+    }
+  });
+  return true;
+}
+
+void LinearLayer::ForwardFloat(const float* x, uint64_t t, float* y, Backend backend,
+                               ThreadPool& pool) const {
+  std::vector<float> rounded;
+  std::vector<float> token_scales;
+  if (RoundInput(x, t, rounded, token_scales, pool)) x = rounded.data();
+  const bool stored_float = record_.scheme == Scheme::kFloat || record_.scheme == Scheme::kW16A16S;
+  if (stored_float) {
+    FloatProduct(x, t, record_[Role::kWeight].view(), y, backend, pool);
+  } else if (!dequantized_.empty()) {
+    FloatProduct(x, t, dequantized_.view(), y, backend, pool);
+  } else {
+    ForwardTiles(x, t, y, pool);
+  }
+  if (weight_scale_.empty()) return;
+  for (uint64_t i = 0; i < t; ++i) {
+    for (uint64_t j = 0; j < n(); ++j) y[i * n() + j] *= weight_scale_[j] * token_scales[i];
+  }
+}
+
+void LinearLayer::ForwardTiles(const float* x, uint64_t t, float* y, ThreadPool& pool) const {
   const uint64_t outputs = n();
   const uint64_t width = k();
   pool.ParallelFor(outputs, kDequantizedRows, [&](uint64_t begin, uint64_t end) {

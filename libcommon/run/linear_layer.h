@@ -1,13 +1,19 @@
-// One linear layer that can be computed: y = x Wᵀ + b on the stored weights. Float weights (F32,
-// BF16, F16), W8A8, W8A8_DYNAMIC and W8A16; any other type is RUN-unsupported-type, which names
-// label and module. Activations are float32; integer products are exact.
+// One linear layer that can be computed: y = x Wᵀ + b on the stored weights of every type that has
+// an arithmetic (linear/linear_record.h, CanDequantize); any other is RUN-unsupported-type, which
+// names label and module. Activations are float32; integer products are exact.
 //
-// Arithmetic (facts: consumers.md 7.1, formats.md 6):
-//   W8A8          q = clamp(rne(x / input_scale) + input_offset); y = float(q·W + quant_bias) ·
+// Arithmetic (facts: consumers.md 7, formats.md 6):
+//   W8A8, W8A8S   q = clamp(rne(x / input_scale) + input_offset); y = float(q·W + quant_bias) ·
 //                 deq_scale. A bias is inside quant_bias already.
-//   W8A8_DYNAMIC  s = max|x| / 127 of the token; q = rne(x / s); y = float(q·W) · weight_scale · s
-//                 + bias
-//   W8A16         y = x · ((W − weight_offset) · weight_scale)ᵀ + bias
+//   W8A8_DYNAMIC, W4A8_DYNAMIC, W4A4_DYNAMIC
+//                 s = max|x| / 127 (int4: / 7) of the token; q = rne(x / s); y = float(q·W) ·
+//                 weight_scale · s + bias. With groups: Σ_g float(q_g·W_g) · scale_g, in order.
+//                 What a stored scale_bias differs from 8 · Σ W · weight_scale, the value kernels
+//                 count on, is added before the token's scale.
+//   W8A8_MIX      as W8A8_DYNAMIC in prefill, as W8A8 in decode
+//   W8A16, W4A16  y = x · ((W − weight_offset) · weight_scale)ᵀ + bias
+//   WFP8AFP8      s = max|x| / 448 of the token; e4m3(x / s)·W · weight_scale · s + bias
+//   MX types      x rounded to blocks of its own (linear/mx.h); y = x · Wᵀ + bias
 #pragma once
 
 #include <cstdint>
@@ -26,12 +32,15 @@ namespace slim {
 // products are the same.
 enum class Backend : uint8_t { kReference, kFast };
 
+// What a call serves; only W8A8_MIX asks.
+enum class Phase : uint8_t { kPrefill, kDecode };
+
 class LinearLayer {
  public:
   LinearLayer() = default;
-  // kFast dequantizes W8A16 once, for time and at the cost of memory; results of either backend are
-  // the same whatever was prepared. Errors: RUN-unsupported-type, RUN-unsupported-shape, those of
-  // ReadLinear, and LIN-shape when the weight is not [n, k].
+  // kFast dequantizes float products once, for time and at the cost of memory; results of either
+  // backend are the same whatever was prepared. Errors: RUN-unsupported-type,
+  // RUN-unsupported-shape, those of ReadLinear, and LIN-shape when the weight is not [n, k].
   static Result<LinearLayer> Load(const Checkpoint& checkpoint, std::string_view module, uint64_t n,
                                   uint64_t k, Backend backend);
   // `record` has passed CheckRecord.
@@ -46,25 +55,43 @@ class LinearLayer {
   uint64_t bytes() const;
 
   // x [t, k] → y [t, n].
-  void Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool) const;
-  // The activation codes that a W8A8 or W8A8_DYNAMIC layer computes of x: [t, k], and for
-  // W8A8_DYNAMIC one scale a token (else `token_scales` is left alone and may be null).
+  void Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool,
+               Phase phase = Phase::kPrefill) const;
+  // The activation codes that a layer with integer products computes of x: [t, k], and for
+  // per-token scales one a token (else `token_scales` is left alone and may be null).
   void QuantizeInput(const float* x, uint64_t t, int8_t* codes, float* token_scales,
-                     ThreadPool& pool) const;
+                     ThreadPool& pool, Phase phase = Phase::kPrefill) const;
   // One row of a float weight, as of an embedding; `index` < n.
   void WeightRow(uint64_t index, float* row) const;
 
  private:
-  void ForwardInt8(const float* x, uint64_t t, float* y, ThreadPool& pool) const;
-  void ForwardWeightOnly(const float* x, uint64_t t, float* y, Backend backend,
-                         ThreadPool& pool) const;
+  bool HasIntegerProduct() const;
+  bool IsDynamic(Phase phase) const;
+  Status PrepareInteger();
+  void PrepareGroups();
+  void PrepareCorrection();
+  void PrepareFloat(Backend backend);
+  void ForwardInt8(const float* x, uint64_t t, float* y, Phase phase, ThreadPool& pool) const;
+  // Sums with one weight scale an output, [t, n], into y: scaled, quant_bias in place.
+  void ScaleSums(const int32_t* sums, const float* token_scales, uint64_t t, float* y, bool dynamic,
+                 ThreadPool& pool) const;
+  void ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t, float* y,
+                     ThreadPool& pool) const;
+  void ForwardFloat(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool) const;
+  void ForwardTiles(const float* x, uint64_t t, float* y, ThreadPool& pool) const;
+  // Activations as FP8 and MX types see them; false when the type takes x as it is.
+  bool RoundInput(const float* x, uint64_t t, std::vector<float>& rounded,
+                  std::vector<float>& token_scales, ThreadPool& pool) const;
   void AddBias(float* y, uint64_t t, ThreadPool& pool) const;
 
   LinearRecord record_;
-  Tensor dequantized_;               // [n, k] F32, of W8A16 prepared for kFast
-  std::vector<float> output_scale_;  // [n]: deq_scale or weight_scale
+  Tensor dequantized_;               // [n, k] F32, prepared for kFast
+  std::vector<float> weight_scale_;  // [n], or [groups, n]
+  std::vector<float> deq_scale_;     // [n], static types
   std::vector<int32_t> quant_bias_;  // [n]
+  std::vector<float> correction_;    // [n] or empty
   std::vector<float> bias_;          // [n] or empty
+  uint64_t groups_ = 1;
   float input_scale_ = 0;
   float input_offset_ = 0;
 };

@@ -74,7 +74,13 @@ uint64_t Model::bytes() const {
   return total;
 }
 
-Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) const {
+Phase Model::PhaseOf(uint64_t tokens, uint64_t before) const {
+  if (phase_ != PhaseChoice::kAuto)
+    return phase_ == PhaseChoice::kDecode ? Phase::kDecode : Phase::kPrefill;
+  return tokens == 1 && before > 0 ? Phase::kDecode : Phase::kPrefill;
+}
+
+Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, Phase phase) const {
   const LinearLayer& embedding = head_.tied() ? head_.linear() : embedding_;
   const uint64_t t = tokens.size();
   std::vector<float>& hidden = sequence.hidden_;
@@ -83,6 +89,7 @@ Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) 
     embedding.WeightRow(static_cast<uint64_t>(tokens[i]), hidden.data() + i * config_.hidden_size);
   BlockOptions options;
   options.backend = backend_;
+  options.phase = phase;
   options.scratch = &sequence.scratch_;
   options.routing_tap = routing_tap_;
   for (const DecoderBlock& block : blocks_) SLIM_TRY(ForwardBlock(block, t, sequence, options));
@@ -115,11 +122,12 @@ Status Model::Forward(std::span<const int32_t> tokens, Sequence& sequence, bool 
   logits.resize((last_only ? 1 : tokens.size()) * vocabulary);
   BlockOptions options;
   options.backend = backend_;
+  options.phase = PhaseOf(tokens.size(), sequence.length());
   // Reading the blocks costs more than wide activations.
   const uint64_t chunk = checkpoint_ != nullptr ? tokens.size() : kChunk;
   for (uint64_t begin = 0; begin < tokens.size(); begin += chunk) {
     const uint64_t t = std::min(chunk, tokens.size() - begin);
-    SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence));
+    SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence, options.phase));
     if (!last_only) {
       head_.Logits(sequence.hidden_.data(), t, logits.data() + begin * vocabulary, options, *pool_);
     } else if (begin + t == tokens.size()) {

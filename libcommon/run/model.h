@@ -42,6 +42,9 @@ class Sequence {
 // those that a token goes to; every call reads the blocks once. For models larger than memory.
 enum class BlockStorage : uint8_t { kResident, kStreamed };
 
+// kAuto: one more token of a sequence is decode, anything else prefill.
+enum class PhaseChoice : uint8_t { kAuto, kPrefill, kDecode };
+
 class Model {
  public:
   // `checkpoint` must outlive a streamed model.
@@ -50,6 +53,7 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   Backend backend() const { return backend_; }
+  void set_phase(PhaseChoice phase) { phase_ = phase; }
   uint64_t bytes() const;
   // Sees the choice of experts of every block and call that follows, in the order of the blocks.
   void set_routing_tap(RoutingTap tap) { routing_tap_ = std::move(tap); }
@@ -66,10 +70,12 @@ class Model {
   Status ForwardBlock(const DecoderBlock& block, uint64_t t, Sequence& sequence,
                       const BlockOptions& options) const;
   // The blocks over one chunk of a prompt; leaves the result in the sequence's hidden_.
-  Status ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence) const;
+  Status ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, Phase phase) const;
+  Phase PhaseOf(uint64_t tokens, uint64_t before) const;
 
   ModelConfig config_;
   Backend backend_ = Backend::kReference;
+  PhaseChoice phase_ = PhaseChoice::kAuto;
   ThreadPool* pool_ = nullptr;
   LinearLayer embedding_;  // empty when the head is tied to it
   OutputHead head_;

@@ -89,6 +89,11 @@ constexpr Flag kFlags[] = {
     {.name = "stream",
      .help = "hold one block in memory at a time: for models larger than memory, slow",
      .group = kGeneration},
+    {.name = "phase",
+     .kind = FlagKind::kChoice,
+     .help = "how W8A8_MIX computes: auto (default) takes prompts as prefill, new tokens as decode",
+     .group = kGeneration,
+     .choices = "auto prefill decode"},
     {.name = "ppl",
      .kind = FlagKind::kText,
      .help = "perplexity of the text in FILE; - is standard input",
@@ -269,6 +274,9 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   if (arguments.Has("system")) command.system = arguments.Text("system");
   command.backend =
       arguments.Text("backend", "fast") == "reference" ? Backend::kReference : Backend::kFast;
+  const std::string phase = arguments.Text("phase", "auto");
+  if (phase != "auto")
+    command.phase = phase == "decode" ? PhaseChoice::kDecode : PhaseChoice::kPrefill;
   command.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   if (arguments.Has("ctx")) command.context = static_cast<uint64_t>(arguments.Integer("ctx", 0));
   command.truncate = arguments.Has("truncate");

@@ -33,6 +33,7 @@ struct RunCommand {
   std::optional<std::string> system;
   Backend backend = Backend::kFast;
   bool stream = false;
+  PhaseChoice phase = PhaseChoice::kAuto;
   int threads = 1;
   std::optional<uint64_t> context;
   bool truncate = false;

@@ -51,6 +51,7 @@ Status Session::Load() {
   SLIM_ASSIGN(model_,
               Model::Load(*checkpoint_, command_.backend, pool_, console_,
                           command_.stream ? BlockStorage::kStreamed : BlockStorage::kResident));
+  model_->set_phase(command_.phase);
   generation_ = command_.generation;
   generation_.context = command_.context.value_or(config.max_position);
   if (text_) generation_.stop_tokens = text_->stop_tokens();

@@ -132,12 +132,94 @@ TEST(LinearLayer, BitsDoNotDependOnThreadsOrRowsACall) {
 TEST(LinearLayer, RefusesTypesItCannotComputeByName) {
   LinearRecord record;
   record.name = "model.layers.0.mlp.up_proj";
-  record.scheme = Scheme::kW4A8Dynamic;
+  record.scheme = Scheme::kW8A8SC;
   const auto layer = LinearLayer::FromRecord(std::move(record), Backend::kReference);
   ASSERT_FALSE(layer.ok());
   EXPECT_EQ(layer.error().rule, "RUN-unsupported-type");
-  EXPECT_NE(layer.error().message.find("W4A8_DYNAMIC"), std::string::npos);
+  EXPECT_NE(layer.error().message.find("W8A8SC"), std::string::npos);
   EXPECT_NE(layer.error().message.find("'model.layers.0.mlp.up_proj'"), std::string::npos);
+}
+
+// y of one token through a layer of one record.
+std::vector<float> Output(LinearRecord record, const std::vector<float>& x,
+                          Backend backend = Backend::kReference, Phase phase = Phase::kPrefill) {
+  record.name = "layer";
+  EXPECT_TRUE(CheckRecord(record).ok());
+  auto layer = LinearLayer::FromRecord(std::move(record), backend);
+  EXPECT_TRUE(layer.ok()) << layer.error().ToString();
+  ThreadPool pool(1);
+  std::vector<float> y(layer->n());
+  layer->Forward(x.data(), 1, y.data(), backend, pool, phase);
+  return y;
+}
+
+LinearRecord DynamicRecord(Scheme scheme, const std::vector<float>& scales) {
+  LinearRecord record;
+  record.scheme = scheme;
+  record[Role::kWeight] = Make<int8_t>(DType::kI8, {2, 4}, {7, -8, 3, 1, 1, 2, -3, 4});
+  record[Role::kWeightScale] = Make<float>(DType::kF32, {2, scales.size() / 2}, scales);
+  return record;
+}
+
+TEST(LinearLayer, Int4TypesSumExactly) {
+  const std::vector<float> x = {127, -64, 2, 0};
+  EXPECT_EQ(Output(DynamicRecord(Scheme::kW4A8Dynamic, {0.5F, 2}), x),
+            (std::vector<float>{0.5F * (889 + 512 + 6), 2.0F * (127 - 128 - 6)}));
+  const std::vector<float> seven = {7, -3, 2.4F, 0};
+  EXPECT_EQ(Output(DynamicRecord(Scheme::kW4A4Dynamic, {0.5F, 2}), seven),
+            (std::vector<float>{0.5F * (49 + 24 + 6), 2.0F * (7 - 6 - 6)}));
+}
+
+TEST(LinearLayer, GroupsHaveTheirOwnScales) {
+  const std::vector<float> x = {127, -64, 2, 1};
+  EXPECT_EQ(Output(DynamicRecord(Scheme::kW8A8Dynamic, {0.5F, 4, 2, 1}), x),
+            (std::vector<float>{0.5F * (889 + 512) + 4 * 7, 2.0F * -1 + 1 * -2}));
+  LinearRecord two = DynamicRecord(Scheme::kW4A8Dynamic, {2, 1});
+  two[Role::kWeightScaleSecond] = Make<float>(DType::kF32, {2, 2}, {0.25F, 2, 2, 1});
+  EXPECT_EQ(Output(std::move(two), x),
+            (std::vector<float>{0.5F * (889 + 512) + 4 * 7, 2.0F * -1 + 1 * -2}));
+}
+
+// Kernels add the stored scale_bias; where it is what the codes give, it cancels.
+TEST(LinearLayer, AWrongScaleBiasShows) {
+  const std::vector<float> x = {127, 0, 0, 0};
+  LinearRecord right = DynamicRecord(Scheme::kW4A8Dynamic, {0.5F, 2});
+  right[Role::kScaleBias] = Make<float>(DType::kF32, {2, 1}, {12, 64});
+  EXPECT_EQ(Output(std::move(right), x), (std::vector<float>{0.5F * 889, 2.0F * 127}));
+  LinearRecord wrong = DynamicRecord(Scheme::kW4A8Dynamic, {0.5F, 2});
+  wrong[Role::kScaleBias] = Make<float>(DType::kF32, {2, 1}, {22, 64});
+  EXPECT_EQ(Output(std::move(wrong), x), (std::vector<float>{0.5F * 889 + 10, 2.0F * 127}));
+}
+
+TEST(LinearLayer, MixIsDynamicInPrefillAndStaticInDecode) {
+  LinearRecord record = StaticRecord(4);
+  record.scheme = Scheme::kW8A8Mix;
+  record[Role::kWeightScale] = Make<float>(DType::kF32, {1, 1}, {1.0F});
+  record[Role::kBias] = Make<float>(DType::kF32, {1}, {1000.0F});
+  LinearRecord other = StaticRecord(4);
+  other.scheme = Scheme::kW8A8Mix;
+  other[Role::kWeightScale] = Make<float>(DType::kF32, {1, 1}, {1.0F});
+  EXPECT_EQ(Output(std::move(record), {127, 2.4F}), (std::vector<float>{127.0F * 129 + 1000}));
+  EXPECT_EQ(Output(std::move(other), {127, 2.4F}, Backend::kReference, Phase::kDecode),
+            (std::vector<float>{0.5F * (127 * 129 + 4)}));
+}
+
+TEST(LinearLayer, Fp8AndMxRoundTheirInputs) {
+  for (const Backend backend : {Backend::kReference, Backend::kFast}) {
+    LinearRecord fp8;
+    fp8.scheme = Scheme::kWFP8AFP8Dynamic;
+    // 1, -2, 0, 448
+    fp8[Role::kWeight] = Make<uint8_t>(DType::kF8E4M3, {1, 4}, {0x38, 0xC0, 0, 0x7E});
+    fp8[Role::kWeightScale] = Make<float>(DType::kF32, {1, 1}, {0.5F});
+    EXPECT_EQ(Output(std::move(fp8), {448, 17, 3, 0}, backend),
+              (std::vector<float>{0.5F * (448 - 32)}));
+    LinearRecord mx;
+    mx.scheme = Scheme::kW4A4MXFP4;
+    mx[Role::kWeight] = Make<uint8_t>(DType::kU8, {1, 4}, {2, 12, 0, 7});  // 1, -2, 0, 6
+    mx[Role::kWeightScale] = Make<uint8_t>(DType::kU8, {1, 1}, {128});
+    EXPECT_EQ(Output(std::move(mx), {4, 0.25F, 3, -5}, backend),
+              (std::vector<float>{2.0F * (4 - 24)}));
+  }
 }
 
 TEST(LinearLayer, RefusesSumsThatCouldWrap) {
