@@ -32,9 +32,6 @@ std::string_view SchemeLabel(Scheme scheme) { return Row(scheme).label; }
 std::string_view SchemeName(Scheme scheme) { return Row(scheme).name; }
 uint32_t SchemeWeightBits(Scheme scheme) { return Row(scheme).bits; }
 bool HasInt8Codes(Scheme scheme) { return Row(scheme).codes; }
-bool HasStaticActivations(Scheme scheme) {
-  return scheme == Scheme::kW8A8 || scheme == Scheme::kW8A8Mix || scheme == Scheme::kW8A8S;
-}
 
 std::optional<Scheme> ParseSchemeLabel(std::string_view label) {
   for (size_t i = 0; i < std::size(kSchemes); ++i) {

@@ -25,9 +25,6 @@ std::string_view SchemeLabel(Scheme scheme);  // "W8A8_DYNAMIC"
 std::string_view SchemeName(Scheme scheme);   // "w8a8_dynamic"
 uint32_t SchemeWeightBits(Scheme scheme);
 bool HasInt8Codes(Scheme scheme);
-// One range of the activations for all tokens, known before the run: input_scale, deq_scale and
-// quant_bias stand beside the weight.
-bool HasStaticActivations(Scheme scheme);
 std::optional<Scheme> ParseSchemeLabel(std::string_view label);
 // By lower-case name, as on the command line and in file names.
 std::optional<Scheme> ParseSchemeName(std::string_view name);

@@ -8,8 +8,15 @@
 
 #include "dtype/dtype.h"
 #include "linear/int8.h"
+#include "linear/scheme.h"
 
 namespace slim {
+
+// One range of the activations for all tokens, known before the run: input_scale, deq_scale and
+// quant_bias stand beside the weight.
+inline constexpr bool HasStaticActivations(Scheme scheme) {
+  return scheme == Scheme::kW8A8 || scheme == Scheme::kW8A8Mix || scheme == Scheme::kW8A8S;
+}
 
 struct StaticFold {
   std::vector<float> deq_scale;     // [n], R(input_scale · weight_scale)

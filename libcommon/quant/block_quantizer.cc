@@ -426,7 +426,11 @@ Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearReco
   WeightInput input;
   input.weight = weights[Role::kWeight].view();
   if (weights.Has(Role::kBias)) input.bias = weights[Role::kBias].view();
-  if (calibrated != nullptr) input.activation = calibrated->range;
+  if (calibrated != nullptr) {
+    input.activation = calibrated->range;
+    input.importance = calibrated->importance;
+    input.moments = calibrated->moments;
+  }
   return QuantizeLinear(plan, input, options, model_dtype, pool);
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "linear/int4.h"
 #include "linear/mx.h"
+#include "linear/w8a8.h"
 #include "quant/plan.h"
 
 namespace slim {
@@ -143,6 +144,7 @@ std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear
                                                         const Recipe& recipe, DType model_dtype,
                                                         DType bias_dtype, DType weight_dtype) {
   const bool one_click = recipe.layout == Dialect::kAscendV1;
+  bias_dtype = recipe.dtype.value_or(bias_dtype);
   const bool packs = TraitsOf(recipe.layout).packs_int4;
   const uint64_t n = linear.n;
   const uint64_t k = linear.k;
@@ -153,7 +155,7 @@ std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear
   };
   const Scheme scheme = linear.scheme;
   if (scheme == Scheme::kW16A16S) {
-    add(Role::kWeight, weight_dtype, {n, k});
+    add(Role::kWeight, recipe.dtype.value_or(weight_dtype), {n, k});
     if (linear.has_bias) add(Role::kBias, bias_dtype, {n});
     return parts;
   }

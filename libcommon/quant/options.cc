@@ -1,5 +1,7 @@
 #include "quant/options.h"
 
+#include "linear/w8a8.h"
+
 namespace slim {
 
 Recipe RecipeOf(const QuantFlags& flags) {
@@ -8,6 +10,7 @@ Recipe RecipeOf(const QuantFlags& flags) {
   recipe.compute = flags.compute;
   recipe.propagate = flags.propagate;
   recipe.part_size = flags.part_size;
+  recipe.dtype = flags.dtype;
   recipe.calibration_file = flags.calibration_file;
   if (flags.smooth) {
     SmoothStep smooth;
@@ -39,10 +42,10 @@ Recipe RecipeOf(const QuantFlags& flags) {
 }
 
 std::vector<Scheme> QuantizableTypes() {
-  return {Scheme::kW8A8,        Scheme::kW8A8Dynamic,     Scheme::kW8A8Mix,
-          Scheme::kW8A16,       Scheme::kW4A8Dynamic,     Scheme::kW4A16,
-          Scheme::kW4A4Dynamic, Scheme::kWFP8AFP8Dynamic, Scheme::kW8A8MXFP8,
-          Scheme::kW4A4MXFP4};
+  return {
+      Scheme::kW8A8,        Scheme::kW8A8Dynamic, Scheme::kW8A8Mix,     Scheme::kW8A16,
+      Scheme::kW4A8Dynamic, Scheme::kW4A16,       Scheme::kW4A4Dynamic, Scheme::kWFP8AFP8Dynamic,
+      Scheme::kW8A8MXFP8,   Scheme::kW4A4MXFP4,   Scheme::kW8A8S};
 }
 
 std::optional<Scheme> ParseQuantType(std::string_view name) {

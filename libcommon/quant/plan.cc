@@ -103,6 +103,10 @@ class Planner {
         source_.Find(fmt::format("{}.weight", EmbeddingName(plan_.config)));
     const DType stored = embedding == nullptr ? DType::kBF16 : embedding->dtype;
     plan_.model_dtype = plan_.config.dtype.value_or(stored);
+    if (options_.recipe.dtype) {
+      plan_.model_dtype = *options_.recipe.dtype;
+      return {};
+    }
     if (embedding != nullptr && plan_.model_dtype != stored) {
       listener_.Warning(
           fmt::format("config.json says {}, the weights are {}: loaders will cast them",
@@ -259,6 +263,12 @@ class Planner {
     bool any = false;
     for (const LinearPlan& linear : plan_.linears) {
       if (linear.scheme == Scheme::kFloat) continue;
+      if (linear.scheme == Scheme::kW8A8S && plan_.model_dtype == DType::kBF16) {
+        return UsageError(
+            "w8a8s runs on 300I Duo only, which has no bfloat16: MindIE refuses such a checkpoint "
+            "(source document S003)",
+            "--dtype fp16 casts the model");
+      }
       SLIM_TRY(CheckLinearPlan(linear, options_.recipe.layout));
       any = true;
     }
@@ -392,9 +402,15 @@ class Planner {
         });
   }
 
+  // --dtype casts every float tensor that the architecture knows as such.
+  DType WrittenDType(DType stored) const {
+    const bool floating = stored == DType::kF32 || stored == DType::kF16 || stored == DType::kBF16;
+    return floating ? options_.recipe.dtype.value_or(stored) : stored;
+  }
+
   void AddFloat(const std::string& name, const TensorEntry& entry) {
     plan_.write.tensors.push_back(
-        {{name, entry.dtype, entry.shape}, std::string(SchemeLabel(Scheme::kFloat))});
+        {{name, WrittenDType(entry.dtype), entry.shape}, std::string(SchemeLabel(Scheme::kFloat))});
   }
 
   void PlanLinear(const Module& module, const TensorEntry& weight) {

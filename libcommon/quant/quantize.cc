@@ -282,6 +282,21 @@ class Pipeline {
     return writer_->Write(name, cast.data.bytes());
   }
 
+  // --dtype: values beyond the range of fp16 are refused, not clipped.
+  Status WriteCast(const TensorEntry& entry, const TensorSpec& planned) {
+    SLIM_ASSIGN(const Tensor read, source_.Read(entry));
+    std::vector<float> values(read.elements());
+    ToFloat(read.dtype, read.data.data(), values.data(), values.size());
+    RoundToDType(planned.dtype, values.data(), values.size());
+    if (!AllFinite(values.data(), values.size())) {
+      return InputError("QU-not-finite",
+                        fmt::format("holds NaN, infinity or values beyond the range of {}",
+                                    DTypeName(planned.dtype)))
+          .WithTensor(entry.name);
+    }
+    return WriteFloats(planned.name, values);
+  }
+
   // In the dtype that the plan has for it.
   Status WriteFloats(const std::string& name, const std::vector<float>& values) {
     const TensorSpec* spec = plan_.FindTensor(name);
@@ -383,9 +398,8 @@ class Pipeline {
     }
     const LinearRecord& record = calibrated_->block().Linear(linear.name);
     if (linear.has_bias) SLIM_TRY(WriteFloats(bias_name, PartAsFloats(record, Role::kBias)));
-    SLIM_ASSIGN(const Tensor weight,
-                CastFloat(weight_name, record[Role::kWeight].view(),
-                          calibrated_->block().StoredDType(weight_name), pool_));
+    SLIM_ASSIGN(const Tensor weight, CastFloat(weight_name, record[Role::kWeight].view(),
+                                               plan_.FindTensor(weight_name)->dtype, pool_));
     return writer_->Write(weight_name, weight.data.bytes());
   }
 
@@ -402,6 +416,8 @@ class Pipeline {
   // A float tensor that only travels; NaN or infinity in it is refused as in a quantized one.
   Status CopyTensor(const std::string& from, const std::string& to) {
     const TensorEntry& entry = *source_.Find(from);
+    const TensorSpec* planned = plan_.FindTensor(to);
+    if (planned != nullptr && planned->dtype != entry.dtype) return WriteCast(entry, *planned);
     std::vector<float> values;
     const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
       SLIM_TRY(source_.ReadPart(entry, part, offset));
@@ -431,6 +447,7 @@ class Pipeline {
     ConfigTarget target;
     target.to = options_.recipe.layout;
     target.quant_type = SchemeName(plan_.type);
+    target.dtype = options_.recipe.dtype;
     target.group_size = plan_.write.globals.group_size;
     SLIM_ASSIGN(const EditedConfig config, EditConfig(source_.config_text(), target));
     SLIM_TRY(writer.WriteSideFile("config.json", config.text));

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <functional>
 
 #include "kernels/convert.h"
 #include "kernels/math.h"
@@ -48,9 +49,7 @@ class UnitSearch {
     restored_.resize(values.size());
     tried_.resize(values.size());
     Candidate best = Start();
-    const bool clipped =
-        settings_.clip == WeightClip::kMse || settings_.method == WeightMethod::kAwq;
-    if (clipped) Clip(best);
+    if (settings_.clip == WeightClip::kMse || settings_.method == WeightMethod::kAwq) Clip(best);
     if (settings_.method == WeightMethod::kSsz) Alternate(best, false);
     if (settings_.method == WeightMethod::kHqq) Alternate(best, true);
     Encode(best.range, codes);
@@ -166,20 +165,12 @@ class UnitSearch {
   std::vector<int8_t> tried_;
 };
 
-IntegerWeight Allocate(const WeightRows& rows, const IntegerGrid& grid) {
-  IntegerWeight weight;
-  weight.codes = Tensor(DType::kI8, {rows.n(), rows.k()});
-  weight.scale.resize(rows.n() * (rows.k() / grid.group_size));
-  weight.offset.resize(weight.scale.size());
-  return weight;
-}
-
 // msModelSlim's ssz: every operation in the weight's dtype, sums of 16-bit values in float32, all
 // rows in one loop that ends before the first step in which no row gains enough.
 class SszAsWritten {
  public:
   SszAsWritten(const WeightRows& rows, const IntegerGrid& grid, ThreadPool& pool)
-      : rows_(rows), grid_(grid), pool_(pool), weight_(Allocate(rows, grid)) {}
+      : rows_(rows), grid_(grid), pool_(pool), weight_(AllocateIntegers(rows, grid)) {}
 
   IntegerWeight Run(uint64_t steps) {
     const uint64_t n = rows_.n();
@@ -286,6 +277,55 @@ IntegerGrid GridOf(const WeightSettings& settings, uint64_t k, DType compute) {
   return grid;
 }
 
+IntegerWeight AllocateIntegers(const WeightRows& rows, const IntegerGrid& grid) {
+  IntegerWeight weight;
+  weight.codes = Tensor(DType::kI8, {rows.n(), rows.k()});
+  weight.scale.resize(rows.n() * (rows.k() / grid.group_size));
+  weight.offset.resize(weight.scale.size());
+  return weight;
+}
+
+QuantizationRange ChooseUnitRange(std::span<const float> values, std::span<const float> importance,
+                                  const WeightSettings& settings, const IntegerGrid& grid) {
+  std::vector<int8_t> codes(values.size());
+  return UnitSearch(grid, settings).Quantize(values, importance, codes);
+}
+
+IntegerWeight QuantizeSparse(const WeightRows& rows, const WeightSettings& settings,
+                             ThreadPool& pool) {
+  constexpr float kLargestBulkCode = 7;
+  const uint64_t k = rows.k();
+  IntegerWeight weight = AllocateIntegers(rows, {8, true, k, rows.compute});
+  pool.ParallelFor(rows.n(), kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+    std::vector<float> row(k);
+    std::vector<float> sizes(k);
+    for (uint64_t i = begin; i < end; ++i) {
+      rows.Load(i, row);
+      for (uint64_t j = 0; j < k; ++j) sizes[j] = std::fabs(row[j]);
+      const float largest = *std::max_element(sizes.begin(), sizes.end());
+      float bulk = largest;
+      if (settings.sparse_sigma) {
+        const double count = static_cast<double>(k);
+        const double mean = SumTerms(k, [&](size_t j) { return row[j]; }) / count;
+        const double variance =
+            SumTerms(k, [&](size_t j) { return (row[j] - mean) * (row[j] - mean); }) / count;
+        bulk = static_cast<float>(std::fabs(mean) + *settings.sparse_sigma * std::sqrt(variance));
+      } else {
+        const auto kept = static_cast<uint64_t>(settings.sparse_fraction * static_cast<double>(k));
+        const auto place = sizes.begin() + static_cast<ptrdiff_t>(std::min(kept, k - 1));
+        std::nth_element(sizes.begin(), place, sizes.end(), std::greater<>());
+        bulk = *place;
+      }
+      const float scale =
+          std::max({std::min(bulk, largest) / kLargestBulkCode, largest / 127.0F, 0x1p-23F});
+      weight.scale[i] = Rounded(scale, rows.compute);
+      QuantizeRow(row.data(), k, weight.scale[i], 0.0F, rows.compute, -127, 127,
+                  weight.codes.as<int8_t>().data() + i * k);
+    }
+  });
+  return weight;
+}
+
 IntegerWeight QuantizeIntegers(const WeightRows& rows, const WeightSettings& settings,
                                std::span<const float> importance, bool as_written,
                                ThreadPool& pool) {
@@ -293,7 +333,7 @@ IntegerWeight QuantizeIntegers(const WeightRows& rows, const WeightSettings& set
   const IntegerGrid grid = GridOf(settings, k, rows.compute);
   if (as_written && settings.method == WeightMethod::kSsz && grid.symmetric && grid.group_size == k)
     return SszAsWritten(rows, grid, pool).Run(settings.steps);
-  IntegerWeight weight = Allocate(rows, grid);
+  IntegerWeight weight = AllocateIntegers(rows, grid);
   const uint64_t groups = k / grid.group_size;
   pool.ParallelFor(rows.n(), kRowsPerTask, [&](uint64_t begin, uint64_t end) {
     UnitSearch search(grid, settings);

@@ -29,6 +29,19 @@ struct IntegerGrid {
 };
 IntegerGrid GridOf(const WeightSettings& settings, uint64_t k, DType compute);
 
+// Codes and scales of the right size, not filled.
+IntegerWeight AllocateIntegers(const WeightRows& rows, const IntegerGrid& grid);
+
+// The range of one row or group: its extremes, narrowed where settings.clip says so.
+QuantizationRange ChooseUnitRange(std::span<const float> values, std::span<const float> importance,
+                                  const WeightSettings& settings, const IntegerGrid& grid);
+
+// The sparse type w8a8s: int8 codes whose bulk keeps within 4 bits, so that many are zero, while
+// outliers, by share or by distance in standard deviations (settings.sparse_…), keep 8 bits. One
+// scale a row (facts: algorithms.md 5.1; the peer's own search is closed).
+IntegerWeight QuantizeSparse(const WeightRows& rows, const WeightSettings& settings,
+                             ThreadPool& pool);
+
 // Methods minmax, ssz, hqq and awq. `importance` [k], or empty, weighs the squared error of a
 // column: Σ x² of the calibration inputs.
 //   minmax  the range of the row or group; with clip mse, or method awq, the range times the factor

@@ -13,6 +13,7 @@
 #include "linear/mx.h"
 #include "linear/w8a8.h"
 #include "quant/linear_parts.h"
+#include "quant/weight_gptq.h"
 #include "quant/weight_integer.h"
 #include "quant/weight_rows.h"
 
@@ -115,9 +116,20 @@ class LinearQuantizer {
     });
   }
 
+  // Without calibration inputs, as of an expert that no token reached, gptq is its range.
+  Result<IntegerWeight> ChooseCodes() {
+    if (linear_.scheme == Scheme::kW8A8S) return QuantizeSparse(rows_, linear_.weight, pool_);
+    if (linear_.weight.method == WeightMethod::kGptq && !input_.moments.empty()) {
+      auto weight = QuantizeGptq(rows_, linear_.weight, input_.moments, pool_);
+      if (!weight.ok()) return std::move(weight).error().WithTensor(linear_.name);
+      return weight;
+    }
+    return QuantizeIntegers(rows_, linear_.weight, input_.importance,
+                            recipe_.compute == ComputeMode::kModel, pool_);
+  }
+
   Status QuantizeCodes() {
-    IntegerWeight weight = QuantizeIntegers(rows_, linear_.weight, input_.importance,
-                                            recipe_.compute == ComputeMode::kModel, pool_);
+    SLIM_ASSIGN(IntegerWeight weight, ChooseCodes());
     record_[Role::kWeight] = std::move(weight.codes);
     if (!record_[Role::kWeightScale].empty()) {
       StoreFloats(weight.scale, record_[Role::kWeightScale]);

@@ -14,6 +14,7 @@
 #include "kernels/reduce.h"
 #include "linear/fp8.h"
 #include "linear/mx.h"
+#include "linear/w8a8.h"
 
 namespace slim {
 namespace {

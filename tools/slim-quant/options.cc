@@ -54,6 +54,8 @@ Status ReadWeights(const Arguments& arguments, QuantFlags& flags) {
     flags.group_size = static_cast<uint64_t>(size);
   }
   flags.asymmetric = arguments.Has("asymmetric");
+  if (arguments.Has("dtype"))
+    flags.dtype = arguments.Text("dtype") == "fp16" ? DType::kF16 : DType::kBF16;
   if (arguments.Has("weight-method"))
     flags.weight_method = ParseWeightMethod(arguments.Text("weight-method"));
   if (arguments.Text("clip", "none") == "mse") flags.clip = WeightClip::kMse;
@@ -73,7 +75,7 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
       if (arguments.Text("smooth") == name) flags.smooth = method;
     }
   }
-  const bool quantizes_inputs = SettingsOf(flags.type).activation.dtype == CodeType::kInt8;
+  const bool quantizes_inputs = SettingsOf(flags.type).activation.dtype != CodeType::kFloat;
   if (flags.smooth && !quantizes_inputs) {
     return UsageError(
         fmt::format("--smooth {} does not apply to {}: its activations are not "

@@ -1,0 +1,20 @@
+// GPTQ: columns are rounded one after the other, and what a column loses is made up for by the
+// columns behind it, as the second moments of the inputs tell (facts: algorithms.md 2.3).
+#pragma once
+
+#include <span>
+
+#include "base/result.h"
+#include "quant/weight_integer.h"
+
+namespace slim {
+
+// `moments` [k, k]: a positive multiple of Σ x xᵀ of the calibration inputs. Damped by
+// settings.damping of its mean diagonal; columns that no input reached are rounded plainly. Scales
+// come from the range, narrowed where settings.clip says so with errors weighed by the diagonal;
+// those of a group from its columns as they are when it begins. QU-gptq: moments that are not
+// finite.
+Result<IntegerWeight> QuantizeGptq(const WeightRows& rows, const WeightSettings& settings,
+                                   std::span<const float> moments, ThreadPool& pool);
+
+}  // namespace slim
