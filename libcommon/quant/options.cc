@@ -10,7 +10,6 @@ Recipe RecipeOf(const QuantFlags& flags) {
   recipe.compute = flags.compute;
   recipe.propagate = flags.propagate;
   recipe.part_size = flags.part_size;
-  recipe.dtype = flags.dtype;
   recipe.calibration_file = flags.calibration_file;
   if (flags.smooth) {
     SmoothStep smooth;

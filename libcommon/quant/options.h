@@ -46,7 +46,6 @@ struct QuantFlags {
   std::optional<WeightMethod> weight_method;
   WeightClip clip = WeightClip::kNone;
   bool bias_correction = false;
-  std::optional<DType> dtype;  // of the float tensors written; empty: the source's
 };
 
 // Smoothing, then the one type for every linear.

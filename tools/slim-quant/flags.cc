@@ -143,7 +143,6 @@ constexpr Flag kFlags[] = {
     Old("fraction", FlagKind::kReal),
     Old("sigma-factor", FlagKind::kReal),
     Old("percdamp", FlagKind::kReal),
-    Old("group-size", FlagKind::kInteger),
     Old("part-file-size", FlagKind::kInteger),
     Old("disable-level", FlagKind::kText),
     Old("calib-texts", FlagKind::kList),

@@ -54,8 +54,6 @@ Status ReadWeights(const Arguments& arguments, QuantFlags& flags) {
     flags.group_size = static_cast<uint64_t>(size);
   }
   flags.asymmetric = arguments.Has("asymmetric");
-  if (arguments.Has("dtype"))
-    flags.dtype = arguments.Text("dtype") == "fp16" ? DType::kF16 : DType::kBF16;
   if (arguments.Has("weight-method"))
     flags.weight_method = ParseWeightMethod(arguments.Text("weight-method"));
   if (arguments.Text("clip", "none") == "mse") flags.clip = WeightClip::kMse;
@@ -194,6 +192,8 @@ Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
   if (arguments.Has("layout")) {
     SLIM_ASSIGN(recipe.layout, ParseDialect(arguments.Text("layout")));
   }
+  if (arguments.Has("dtype"))
+    recipe.dtype = arguments.Text("dtype") == "fp16" ? DType::kF16 : DType::kBF16;
   if (arguments.Text("compute") == "model") recipe.compute = ComputeMode::kModel;
   if (arguments.Text("propagate") == "quantized") recipe.propagate = Propagation::kQuantized;
   command.options.strict = arguments.Has("strict");
