@@ -20,7 +20,12 @@ class Editor {
   }
 
   Status Run() {
-    if (target_.to == Dialect::kMindIE) {
+    if (target_.dequantized) {
+      for (const std::string_view key :
+           {kQuantize, kBlock, kParkedConfigKey, std::string_view("compression_config")}) {
+        SLIM_TRY(Remove(key));
+      }
+    } else if (target_.to == Dialect::kMindIE) {
       SLIM_TRY(Rename(kParkedConfigKey, kBlock));
       if (target_.quant_type != "float") {
         SLIM_TRY(SetQuantize());
@@ -30,6 +35,7 @@ class Editor {
       SLIM_TRY(LeaveBlock());
       SLIM_TRY(LeaveQuantize());
     }
+    if (!target_.quantization_config.empty()) SLIM_TRY(Set(kBlock, target_.quantization_config));
     return target_.dtype ? SetDType() : Status();
   }
 
@@ -49,6 +55,14 @@ class Editor {
     if (config.Find(key) == nullptr) return {};
     SLIM_ASSIGN(result_.text, RenameMember(result_.text, key, new_key));
     result_.edits.push_back({std::string(key), "renamed", std::string(new_key)});
+    return {};
+  }
+
+  Status Remove(std::string_view key) {
+    SLIM_ASSIGN(std::string without, RemoveMember(result_.text, key));
+    if (without == result_.text) return {};
+    result_.text = std::move(without);
+    result_.edits.push_back({std::string(key), "removed", ""});
     return {};
   }
 

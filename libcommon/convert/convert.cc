@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "convert/dtype_change.h"
+#include "convert/layer_plan.h"
 #include "convert/receipt.h"
 #include "convert/tensor_loop.h"
 #include "os/path_guard.h"
@@ -30,7 +31,7 @@ class Conversion {
 
  private:
   Status CheckLoss() const;
-  Status WriteTensors(CheckpointWriter& writer) const;
+  Status WriteTensors(CheckpointWriter& writer);
   Status WriteTensor(CheckpointWriter& writer, const TensorPlan& tensor) const;
   Status WriteSideFiles(CheckpointWriter& writer);
   Status WriteReceiptOf(CheckpointWriter& writer) const;
@@ -47,15 +48,17 @@ class Conversion {
 };
 
 std::string LossText(const TensorPlan& tensor) {
-  std::string text =
-      fmt::format("{}, largest relative error {:.3g}", tensor.reason, tensor.worst_relative_error);
+  std::string text = tensor.sqnr_db
+                         ? fmt::format("{}, weight SQNR {:.2f} dB", tensor.reason, *tensor.sqnr_db)
+                         : fmt::format("{}, largest relative error {:.3g}", tensor.reason,
+                                       tensor.worst_relative_error);
   if (tensor.to_zero > 0) text += fmt::format(", {} values become zero", tensor.to_zero);
   return text;
 }
 
 Status Conversion::CheckLoss() const {
   const TensorPlan* worst = plan_.WorstTensor();
-  if (worst == nullptr || options_.allow_loss) return {};
+  if (worst == nullptr || options_.allow_loss || options_.dequantize) return {};
   const auto lossy = std::ranges::count_if(
       plan_.tensors, [](const TensorPlan& t) { return t.loss != LossClass::kExact; });
   return InputError("CV-loss",
@@ -66,7 +69,8 @@ Status Conversion::CheckLoss() const {
       .WithPath(source_.path());
 }
 
-Status Conversion::WriteTensors(CheckpointWriter& writer) const {
+Status Conversion::WriteTensors(CheckpointWriter& writer) {
+  if (plan_.reader != nullptr) return RunLayers(plan_, &writer, pool_, listener_);
   std::vector<uint64_t> sizes;
   for (const TensorPlan& tensor : plan_.tensors) sizes.push_back(WorkBytes(tensor, source_));
   const TensorLoop loop{pool_, listener_, plan_.budget, "converting"};
@@ -98,6 +102,7 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
   receipt.configuration.Set("to", DialectName(plan_.to));
   receipt.configuration.Set("dtype",
                             options_.dtype ? Json(TorchDTypeName(*options_.dtype)) : Json());
+  if (options_.dequantize) receipt.configuration.Set("dequantize", true);
   receipt.configuration.Set("part_size", options_.part_size);
   receipt.configuration.Set("keep_extra", options_.keep_extra);
   std::vector<std::string> names;
@@ -188,10 +193,17 @@ Result<ConvertPlan> Convert(const std::string& input, const std::string& output,
                             ThreadPool& pool, Listener& listener) {
   SLIM_TRY(CheckOutputApart(input, output));
   SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(input));
-  SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, options, pool, listener));
+  ConvertOptions asked = options;
+  // Without permission to lose, what would be lost has to be known before anything is written.
+  asked.measure = !options.allow_loss && !options.dequantize;
+  SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, asked, pool, listener));
   Conversion conversion(source, options, std::move(plan), pool, listener);
   SLIM_TRY(conversion.Run(output, output_options));
-  return conversion.TakePlan();
+  ConvertPlan done = conversion.TakePlan();
+  done.layers.clear();  // they point into the source, which ends here
+  done.target.reset();
+  done.reader.reset();
+  return done;
 }
 
 }  // namespace slim

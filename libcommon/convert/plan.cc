@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "convert/dialect_forms.h"
 #include "convert/dtype_change.h"
+#include "convert/layer_plan.h"
 #include "convert/source_tensors.h"
 #include "convert/tensor_loop.h"
 
@@ -114,7 +115,8 @@ Status Planner::CheckLabels() const {
     if (!labels.empty()) {
       return InputError("CV-float-dialect",
                         fmt::format("holds quantized layers ({}), hf is a float dialect",
-                                    Escape(Join(labels, ", "))))
+                                    Escape(Join(labels, ", "))),
+                        "--dequantize writes codes times scales as floats")
           .WithPath(source_.path());
     }
   }
@@ -395,6 +397,7 @@ const TensorPlan* ConvertPlan::WorstTensor() const {
 
 Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOptions& options,
                                    ThreadPool& pool, Listener& listener) {
+  if (GoesByLayers(source.dialect(), options)) return PlanByLayers(source, options, pool, listener);
   return Planner(source, options, pool, listener).Run();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,9 +13,11 @@
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/layer_reader.h"
 #include "checkpoint/side_files.h"
 #include "convert/config_edit.h"
 #include "convert/edges.h"
+#include "convert/layer_target.h"
 #include "convert/tensor_plan.h"
 #include "parallel/thread_pool.h"
 
@@ -22,11 +25,21 @@ namespace slim {
 
 struct ConvertOptions {
   Dialect to = Dialect::kAscendV1;
-  std::optional<DType> dtype;  // kBF16 or kF16: float tensors, deq_scale and torch_dtype
+  // Float tensors, deq_scale and torch_dtype; kF32 only with `dequantize`.
+  std::optional<DType> dtype;
+  bool dequantize = false;  // codes times scales as a float checkpoint; `to` is kHf
   bool allow_loss = false;
+  bool measure = false;     // plan with the loss of every layer known: reads what is lossy
   bool keep_extra = false;  // code and unknown side files, too
   uint64_t part_size = 0;   // bytes; 0 keeps the source's sharding where the target allows it
   uint64_t max_memory = 0;  // bytes; 0: what the largest tensor needs
+};
+
+// One layer of a conversion by layers.
+struct LayerWork {
+  const LogicalLayer* layer = nullptr;  // of ConvertPlan::reader
+  LayerPlan plan;
+  std::vector<size_t> tensors;  // positions in ConvertPlan::tensors, parallel to plan.outputs
 };
 
 struct ConvertPlan {
@@ -42,6 +55,12 @@ struct ConvertPlan {
   SideFileChoice side_files;
   std::vector<std::string> notes;
   uint64_t budget = 0;  // bytes of tensors in flight together
+  // Conversions by layers only; the reader needs the source.
+  std::shared_ptr<const LayerReader> reader;
+  std::shared_ptr<const LayerTarget> target;
+  std::vector<LayerWork> layers;
+  bool dequantize = false;
+  bool measured = false;  // losses are what was found, not what could be
 
   uint64_t bytes() const { return write.TotalBytes(); }
   uint32_t Unchanged() const;             // tensors that are plain copies

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,9 +41,10 @@ struct TensorPlan {
   Shape shape;       // of the output
   LossClass loss = LossClass::kExact;
   double worst_relative_error = 0;
-  uint64_t to_zero = 0;  // values that rounding makes zero
-  uint32_t shard = 0;    // of the source, numbered by file name
-  std::string reason;    // empty for a plain copy
+  uint64_t to_zero = 0;           // values that rounding makes zero
+  std::optional<double> sqnr_db;  // of the weight, where codes are computed anew
+  uint32_t shard = 0;             // of the source, numbered by file name
+  std::string reason;             // empty for a plain copy
 
   // Computes a tensor of dtype `from` and shape `shape`; empty: the bytes of `source`. Called from
   // several threads, and more than once where the plan measures losses: gives the same bytes each

@@ -11,11 +11,16 @@ constexpr Flag kFlags[] = {
      .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie or mindie-parts",
      .value = "DIALECT",
      .group = "Conversion"},
+    {.name = "dequantize",
+     .help = "write codes times scales as a float checkpoint (implies --to hf)",
+     .group = "Conversion"},
     {.name = "dtype",
      .kind = FlagKind::kChoice,
-     .help = "rewrite float tensors, deq_scale and torch_dtype for this model dtype",
+     .help =
+         "rewrite float tensors, deq_scale and torch_dtype for this model dtype; fp32 only with "
+         "--dequantize",
      .group = "Conversion",
-     .choices = "bf16 fp16"},
+     .choices = "bf16 fp16 fp32"},
     {.name = "tp",
      .kind = FlagKind::kInteger,
      .help = "tensor-parallel ranks of mindie-parts",
@@ -111,6 +116,21 @@ Result<ConvertRequest> ReadCompressorRequest(const Arguments& arguments) {
   return request;
 }
 
+Status ReadTarget(const Arguments& arguments, ConvertOptions& options) {
+  options.dequantize = arguments.Has("dequantize");
+  if (!options.dequantize || arguments.Has("to")) {
+    SLIM_ASSIGN(const std::string to, arguments.Required("to"));
+    SLIM_ASSIGN(options.to, ParseDialect(to));
+  } else {
+    options.to = Dialect::kHf;
+  }
+  if (options.dequantize && options.to != Dialect::kHf)
+    return UsageError("--dequantize writes hf, --to names another dialect");
+  if (options.dtype == DType::kF32 && !options.dequantize)
+    return UsageError("--dtype fp32 needs --dequantize: no Ascend dialect is fp32");
+  return {};
+}
+
 }  // namespace
 
 const Tool& ConvertTool() { return kTool; }
@@ -122,12 +142,12 @@ Result<ConvertRequest> ReadConvertRequest(const Arguments& arguments) {
   if (request.list) return request;
   ReadShared(arguments, request);
   SLIM_ASSIGN(request.input, arguments.OperandAt(0));
-  SLIM_ASSIGN(const std::string to, arguments.Required("to"));
-  SLIM_ASSIGN(request.options.to, ParseDialect(to));
+  SLIM_TRY(ReadTarget(arguments, request.options));
   request.output = arguments.Text("output");
   if (!request.plan) {
     SLIM_ASSIGN(request.output, arguments.Required("output"));
   }
+  request.options.measure = request.plan;
   return request;
 }
 
