@@ -30,15 +30,14 @@ Status Accept(const RoundingLoss& rounding, DType dtype, Meaning meaning, LayerL
   return {};
 }
 
-void DequantizeFp8Row(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
+void DequantizeBlockRow(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
                       std::span<float> row) {
   const Tensor& weight = record[Role::kWeight];
   const Tensor& scale = record[Role::kWeightScale];
   ToFloat(weight.dtype, weight.data.data() + n_index * row.size(), row.data(), row.size());
   const uint64_t columns = layer.groups();
-  const bool blocks = layer.block[0] > 0;
-  const uint64_t scale_row = blocks ? n_index / layer.block[0] : n_index;
-  const uint64_t width = blocks ? layer.block[1] : row.size() / columns;
+  const uint64_t scale_row = n_index / layer.block[0];
+  const uint64_t width = layer.block[1];
   std::vector<float> factors(columns);
   const uint64_t element = DTypeBits(scale.dtype) / 8;
   ToFloat(scale.dtype, scale.data.data() + scale_row * columns * element, factors.data(), columns);
@@ -57,8 +56,8 @@ double LayerLoss::SqnrDb() const {
 
 void DequantizeLayerRow(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
                         std::span<float> row) {
-  if (record[Role::kWeight].dtype == DType::kF8E4M3)
-    return DequantizeFp8Row(layer, record, n_index, row);
+  if (layer.block[0] > 0)
+    return DequantizeBlockRow(layer, record, n_index, row);
   DequantizeWeightRow(record, n_index, row);
 }
 
