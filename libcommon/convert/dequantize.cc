@@ -31,7 +31,7 @@ Status Accept(const RoundingLoss& rounding, DType dtype, Meaning meaning, LayerL
 }
 
 void DequantizeBlockRow(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
-                      std::span<float> row) {
+                        std::span<float> row) {
   const Tensor& weight = record[Role::kWeight];
   const Tensor& scale = record[Role::kWeightScale];
   ToFloat(weight.dtype, weight.data.data() + n_index * row.size(), row.data(), row.size());
@@ -56,8 +56,7 @@ double LayerLoss::SqnrDb() const {
 
 void DequantizeLayerRow(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
                         std::span<float> row) {
-  if (layer.block[0] > 0)
-    return DequantizeBlockRow(layer, record, n_index, row);
+  if (layer.block[0] > 0) return DequantizeBlockRow(layer, record, n_index, row);
   DequantizeWeightRow(record, n_index, row);
 }
 

@@ -87,9 +87,9 @@ TEST(Dequantize, BiasComesBackOutOfQuantBias) {
 }
 
 TEST(Dequantize, EveryTraditionalTypeGivesTheTensorsOfTheFloatModel) {
-  for (const char* name :
-       {"traditional/mini-qwen2-bfloat16/m0-w8a8-m4", "traditional/mini-qwen2-bfloat16/a0-w8a16-asym",
-        "one-click/mini-qwen3-float16/mindie-w8a8-static"}) {
+  for (const char* name : {"traditional/mini-qwen2-bfloat16/m0-w8a8-m4",
+                           "traditional/mini-qwen2-bfloat16/a0-w8a16-asym",
+                           "one-click/mini-qwen3-float16/mindie-w8a8-static"}) {
     const ScratchFolder scratch;
     MustConvert(Golden(name), scratch.Path("out"), Dequantize(DType::kF16));
     const auto out = Checkpoint::Open(scratch.Path("out"));
