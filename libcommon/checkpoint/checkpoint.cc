@@ -57,6 +57,14 @@ void Checkpoint::IndexNames() {
 Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads));
   if (checkpoint.guess_.fp8) return UnreadDialect("fp8", path);
+  if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
+  return checkpoint;
+}
+
+Result<Checkpoint> Checkpoint::OpenForeign(const std::string& path) {
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount()));
+  if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;
 }
 
@@ -69,6 +77,7 @@ Result<Checkpoint> Checkpoint::Open(const std::string& path) {
 Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount()));
   if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
   if (!checkpoint.guess_.fp8) return checkpoint;
   if (auto status = checkpoint.ShowFp8AsFloat(); !status.ok()) {
     Error error = std::move(status).error();

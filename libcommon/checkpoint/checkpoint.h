@@ -53,6 +53,8 @@ class Checkpoint {
   // (checkpoint/fp8_block.h) shows its weights in the dtype that config.json names (BF16 where it
   // names none), dequantized as they are read, and no scales. Errors besides: FP8-scale.
   static Result<Checkpoint> OpenFloat(const std::string& path);
+  // The same for conversions, which also read the dialects of other ecosystems.
+  static Result<Checkpoint> OpenForeign(const std::string& path);
   // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(). An
   // error only when the path is no recognisable checkpoint. The result does not depend on
   // `threads`.

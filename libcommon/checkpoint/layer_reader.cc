@@ -4,6 +4,10 @@
 
 #include "base/text.h"
 #include "checkpoint/dialects/ascend_layers.h"
+#include "checkpoint/dialects/compressed_tensors.h"
+#include "checkpoint/dialects/fp8_block.h"
+#include "checkpoint/dialects/gptq.h"
+#include "kernels/convert.h"
 
 namespace slim {
 
@@ -14,6 +18,14 @@ Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source) {
     case Dialect::kAscendV1V0:
     case Dialect::kMindIE:
       return OpenAscendLayers(source);
+    case Dialect::kCompressedTensors:
+      return OpenCompressedTensors(source);
+    case Dialect::kGptq:
+      return OpenGptq(source);
+    case Dialect::kAwq:
+      return OpenAwq(source);
+    case Dialect::kFp8Block:
+      return OpenFp8Block(source);
   }
   return InternalError(fmt::format("no reader for {}", source.traits().name));
 }
@@ -24,6 +36,21 @@ LogicalLayer PlainLayer(const TensorEntry& entry) {
   layer.part(Role::kWeight) = {entry.dtype, entry.shape};
   layer.sources = {&entry};
   return layer;
+}
+
+Result<Tensor> Expanded(const Tensor& tensor, const PartSpec& wanted) {
+  const uint64_t count = ElementCount(wanted.shape).value_or(0);
+  const uint64_t have = tensor.elements();
+  if (have != 1 && have != count) {
+    return InputError("LIN-shape", fmt::format("has shape {}, wanted {}", ShapeText(tensor.shape),
+                                               ShapeText(wanted.shape)));
+  }
+  std::vector<float> values(count);
+  for (uint64_t i = 0; i < count; ++i)
+    values[i] = static_cast<float>(ElementAsDouble(tensor.view(), have == 1 ? 0 : i));
+  Tensor out(wanted.dtype, wanted.shape);
+  FromFloat(wanted.dtype, values.data(), out.data.data(), count);
+  return out;
 }
 
 Result<Tensor> ReadPartAs(const Checkpoint& source, const TensorEntry& entry, const Shape& shape) {

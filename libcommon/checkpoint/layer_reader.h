@@ -30,6 +30,9 @@ struct LogicalLayer {
   bool is_linear = false;
   Scheme scheme = Scheme::kFloat;
   std::array<std::optional<PartSpec>, kRoleCount> parts;
+  // GPTQ act-order: the group of each column; empty where column j belongs to group
+  // j / (k / groups).
+  std::vector<int32_t> column_groups;
   std::array<uint64_t, 2> block{};          // [rows, columns] that share a scale; zeros: none
   std::vector<const TensorEntry*> sources;  // every tensor the layer is made from
   std::string note;                         // how it got its form; empty for plain reading
@@ -50,6 +53,7 @@ struct LogicalLayer {
 // Thread-safe for reading. The checkpoint must outlive it.
 class LayerReader {
  public:
+  explicit LayerReader(const Checkpoint& source) : source_(source) {}
   virtual ~LayerReader() = default;
 
   // In model order, every tensor of the source in one of them or in dropped().
@@ -66,8 +70,6 @@ class LayerReader {
   virtual Result<LinearRecord> Read(const LogicalLayer& layer, Parts parts) const = 0;
 
  protected:
-  explicit LayerReader(const Checkpoint& source) : source_(source) {}
-
   const Checkpoint& source_;
   std::vector<LogicalLayer> layers_;
   std::vector<Dropped> dropped_;
@@ -79,6 +81,8 @@ Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source);
 
 // A tensor that belongs to no linear layer, or a float one.
 LogicalLayer PlainLayer(const TensorEntry& entry);
+// One value where `wanted` has several, repeated; converted to its dtype (F32, F16, BF16).
+Result<Tensor> Expanded(const Tensor& tensor, const PartSpec& wanted);
 // The common case of a part that is stored as it is, with the shape the record wants (the same
 // number of elements: [n] for [n, 1]).
 Result<Tensor> ReadPartAs(const Checkpoint& source, const TensorEntry& entry, const Shape& shape);

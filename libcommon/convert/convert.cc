@@ -154,6 +154,7 @@ Error Conversion::Refusal(const Finding& finding, const std::string& output) con
 }
 
 Status Conversion::Verify(const std::string& path, const std::string& output) const {
+  if (TraitsOf(plan_.to).is_foreign) return CheckWrittenLayers(path, pool_, listener_);
   VerifyOptions verify;
   verify.threads = pool_.threads();
   SLIM_ASSIGN(const VerifyReport report, VerifyCheckpoint(path, verify, listener_));
@@ -192,7 +193,7 @@ Result<ConvertPlan> Convert(const std::string& input, const std::string& output,
                             const ConvertOptions& options, const OutputOptions& output_options,
                             ThreadPool& pool, Listener& listener) {
   SLIM_TRY(CheckOutputApart(input, output));
-  SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(input));
+  SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenForeign(input));
   ConvertOptions asked = options;
   // Without permission to lose, what would be lost has to be known before anything is written.
   asked.measure = !options.allow_loss && !options.dequantize;

@@ -1,6 +1,10 @@
 #include "convert/edges.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "base/text.h"
 
 namespace slim {
 namespace {
@@ -20,6 +24,22 @@ constexpr std::string_view kToParts =
 constexpr std::string_view kFromParts = "ranks joined, layers taken apart, weights unpacked";
 constexpr std::string_view kNames = "names and order";
 
+constexpr std::string_view kDequantized = "with --dequantize: codes times scales, rounded once";
+constexpr std::string_view kCodes = "codes and scales as they are, scales widened to F32";
+constexpr std::string_view kRequantized =
+    "FP8 blocks are quantized anew to W8A8_DYNAMIC; the receipt has the SQNR of each weight";
+constexpr std::string_view kToCt =
+    "int-quantized; static layers get the weight_scale that their deq_scale implies";
+constexpr std::string_view kToGptq = "8 bits, version 1; scales are rounded to F16";
+
+constexpr Scheme kCtSchemes[] = {Scheme::kFloat, Scheme::kW8A8,  Scheme::kW8A8Dynamic,
+                                 Scheme::kW8A16, Scheme::kW4A16, Scheme::kWFP8AFP8Dynamic};
+constexpr Scheme kWeightOnly[] = {Scheme::kFloat, Scheme::kW8A16, Scheme::kW4A16};
+constexpr Scheme kInt4Only[] = {Scheme::kFloat, Scheme::kW4A16};
+constexpr Scheme kFp8Only[] = {Scheme::kFloat, Scheme::kWFP8AFP8Dynamic};
+constexpr Scheme kInt8Activations[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic};
+constexpr Scheme kGptqWritten[] = {Scheme::kFloat, Scheme::kW8A8Dynamic, Scheme::kW8A16};
+
 constexpr Edge kEdges[] = {
     {Dialect::kHf, Dialect::kHf, LossClass::kExact, kSame},
     {Dialect::kHf, Dialect::kAscendV1, LossClass::kExact, kFromFloat},
@@ -30,11 +50,15 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1, Dialect::kAscendV1V0, LossClass::kExact, kNames},
     {Dialect::kAscendV1, Dialect::kMindIE, LossClass::kExact, kAddsCopies},
     {Dialect::kAscendV1, Dialect::kMindIEParts, LossClass::kExact, kToParts},
+    {Dialect::kAscendV1, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
+    {Dialect::kAscendV1, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kAscendV1V0, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1V0, Dialect::kAscendV1, LossClass::kExact, kNames},
     {Dialect::kAscendV1V0, Dialect::kAscendV1V0, LossClass::kExact, kSame},
     {Dialect::kAscendV1V0, Dialect::kMindIE, LossClass::kExact, kAddsCopies},
     {Dialect::kAscendV1V0, Dialect::kMindIEParts, LossClass::kExact, kToParts},
+    {Dialect::kAscendV1V0, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
+    {Dialect::kAscendV1V0, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kMindIE, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kMindIE, Dialect::kAscendV1, LossClass::kExact, kDropsCopies},
     {Dialect::kMindIE, Dialect::kAscendV1V0, LossClass::kExact, kDropsCopies},
@@ -43,6 +67,16 @@ constexpr Edge kEdges[] = {
     {Dialect::kMindIEParts, Dialect::kAscendV1, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kAscendV1V0, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kMindIE, LossClass::kExact, kFromParts},
+    {Dialect::kMindIE, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
+    {Dialect::kMindIE, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kCompressedTensors, Dialect::kHf, LossClass::kNear, kDequantized, kCtSchemes},
+    {Dialect::kCompressedTensors, Dialect::kAscendV1, LossClass::kExact, kCodes, kCtSchemes},
+    {Dialect::kGptq, Dialect::kHf, LossClass::kNear, kDequantized, kWeightOnly},
+    {Dialect::kGptq, Dialect::kAscendV1, LossClass::kExact, kCodes, kWeightOnly},
+    {Dialect::kAwq, Dialect::kHf, LossClass::kNear, kDequantized, kInt4Only},
+    {Dialect::kAwq, Dialect::kAscendV1, LossClass::kExact, kCodes, kInt4Only},
+    {Dialect::kFp8Block, Dialect::kHf, LossClass::kNear, kDequantized, kFp8Only},
+    {Dialect::kFp8Block, Dialect::kAscendV1, LossClass::kRequantized, kRequantized, kFp8Only},
 };
 
 constexpr unsigned Bit(Dialect dialect) { return 1U << static_cast<unsigned>(dialect); }
@@ -113,7 +147,31 @@ const Edge* FindEdge(Dialect from, Dialect to) {
   return edge == std::end(kEdges) ? nullptr : edge;
 }
 
-const Edge& EdgeOf(Dialect from, Dialect to) { return *FindEdge(from, to); }
+Error NoEdge(Dialect from, Dialect to) {
+  std::vector<std::string> targets;
+  std::string hint;
+  for (const Edge& first : kEdges) {
+    if (first.from != from || first.to == from) continue;
+    targets.emplace_back(DialectName(first.to));
+    if (first.loss == LossClass::kRequantized || FindEdge(first.to, to) == nullptr) continue;
+    if (hint.empty()) {
+      hint = fmt::format("nearest: {} to {}, then {} to {}", DialectName(from),
+                         DialectName(first.to), DialectName(first.to), DialectName(to));
+    }
+  }
+  if (hint.empty() && !targets.empty())
+    hint = fmt::format("from {} there are {}", DialectName(from), Join(targets, ", "));
+  return InputError(
+      "CV-no-edge",
+      fmt::format("no conversion leads from {} to {}", DialectName(from), DialectName(to)), hint);
+}
+
+Status CheckEdge(Dialect from, Dialect to, bool dequantize) {
+  if (FindEdge(from, to) == nullptr) return NoEdge(from, to);
+  if (dequantize || to != Dialect::kHf || !TraitsOf(from).is_foreign) return {};
+  return InputError("CV-no-edge",
+                    fmt::format("{} becomes hf with --dequantize only", DialectName(from)));
+}
 
 std::string_view DialectName(Dialect dialect) { return TraitsOf(dialect).name; }
 std::string_view DialectSummary(Dialect dialect) { return TraitsOf(dialect).summary; }
@@ -131,6 +189,10 @@ bool SchemeTravels(Scheme scheme, Dialect from, Dialect to) {
 
 std::vector<std::string> SchemesOf(Dialect from, Dialect to) {
   std::vector<std::string> labels;
+  const Edge* edge = FindEdge(from, to);
+  if (edge == nullptr) return labels;
+  for (const Scheme scheme : edge->schemes) labels.emplace_back(SchemeLabel(scheme));
+  if (!labels.empty()) return labels;
   for (const SchemeRow& row : kSchemes) {
     if (SchemeTravels(row.scheme, from, to)) labels.emplace_back(SchemeLabel(row.scheme));
   }

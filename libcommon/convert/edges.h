@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "checkpoint/dialects/dialect.h"
 #include "linear/scheme.h"
 
@@ -23,12 +24,18 @@ struct Edge {
   Dialect to;
   LossClass loss;         // unless --dtype rounds
   std::string_view what;  // what changes and what does not pass, one line
+  // By layers: the types that take the edge. Empty: those with the same tensors on both sides.
+  std::span<const Scheme> schemes = {};
 };
 
-// The cells there are, by `from`, then `to`, in the order of Dialects().
+// By `from`, then `to`, in the order of Dialects(); the cells there are.
 std::span<const Edge> Edges();
-const Edge* FindEdge(Dialect from, Dialect to);  // null where there is none
-const Edge& EdgeOf(Dialect from, Dialect to);    // one that exists
+// Null where there is none.
+const Edge* FindEdge(Dialect from, Dialect to);
+// CV-no-edge, naming what leads there through another dialect, or what there is from here.
+Error NoEdge(Dialect from, Dialect to);
+// NoEdge() where there is none; foreign dialects become hf by --dequantize only.
+Status CheckEdge(Dialect from, Dialect to, bool dequantize);
 
 std::string_view DialectName(Dialect dialect);  // "ascendv1-v0"
 std::string_view DialectSummary(Dialect dialect);

@@ -211,6 +211,7 @@ Result<ConvertPlan> LayerPlanner::Run() {
   plan_.from = source_.dialect();
   plan_.to = options_.to;
   plan_.dequantize = options_.dequantize;
+  SLIM_TRY(CheckEdge(plan_.from, plan_.to, options_.dequantize));
   SLIM_TRY(CheckSource());
   SLIM_ASSIGN(plan_.reader, OpenLayers(source_));
   SLIM_ASSIGN(plan_.target, MakeLayerTarget(*plan_.reader, options_));
@@ -248,7 +249,9 @@ Status RunLayer(const ConvertPlan& plan, const LayerWork& work, CheckpointWriter
 
 }  // namespace
 
-bool GoesByLayers(Dialect /*from*/, const ConvertOptions& options) { return options.dequantize; }
+bool GoesByLayers(Dialect from, const ConvertOptions& options) {
+  return options.dequantize || TraitsOf(from).is_foreign || TraitsOf(options.to).is_foreign;
+}
 
 Result<ConvertPlan> PlanByLayers(const Checkpoint& source, const ConvertOptions& options,
                                  ThreadPool& pool, Listener& listener) {
@@ -286,7 +289,7 @@ Status RunLayers(ConvertPlan& plan, CheckpointWriter* writer, ThreadPool& pool,
 }
 
 Status CheckWrittenLayers(const std::string& path, ThreadPool& pool, Listener& listener) {
-  SLIM_ASSIGN(const Checkpoint written, Checkpoint::Open(path));
+  SLIM_ASSIGN(const Checkpoint written, Checkpoint::OpenForeign(path));
   SLIM_ASSIGN(const std::unique_ptr<LayerReader> reader, OpenLayers(written));
   std::vector<uint64_t> sizes;
   uint64_t largest = kDefaultBudget;

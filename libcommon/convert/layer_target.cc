@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "convert/ascend_target.h"
+#include "convert/codes_targets.h"
 #include "convert/float_target.h"
 #include "convert/plan.h"
 
@@ -10,6 +12,16 @@ namespace slim {
 Result<std::unique_ptr<LayerTarget>> MakeLayerTarget(const LayerReader& reader,
                                                      const ConvertOptions& options) {
   if (options.dequantize || options.to == Dialect::kHf) return MakeFloatTarget(reader, options);
+  switch (options.to) {
+    case Dialect::kAscendV1:
+      return MakeAscendTarget(reader, options);
+    case Dialect::kCompressedTensors:
+      return MakeCompressedTensorsTarget(reader, options);
+    case Dialect::kGptq:
+      return MakeGptqTarget(reader, options);
+    default:
+      break;
+  }
   return InternalError(fmt::format("no writer for {}", DialectName(options.to)));
 }
 

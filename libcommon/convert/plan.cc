@@ -366,20 +366,6 @@ Status Planner::PlanConfig() {
 
 }  // namespace
 
-Error NoEdge(Dialect from, Dialect to) {
-  std::string hint;
-  for (const Dialect through : AllDialects()) {
-    if (through == from || through == to) continue;
-    if (FindEdge(from, through) == nullptr || FindEdge(through, to) == nullptr) continue;
-    hint = fmt::format("nearest: {} to {}, then {} to {}", DialectName(from), DialectName(through),
-                       DialectName(through), DialectName(to));
-    break;
-  }
-  return InputError(
-      "CV-no-edge",
-      fmt::format("no conversion leads from {} to {}", DialectName(from), DialectName(to)), hint);
-}
-
 uint32_t ConvertPlan::Unchanged() const {
   return static_cast<uint32_t>(
       std::ranges::count(tensors, TensorAction::kCopy, &TensorPlan::action));

@@ -64,6 +64,15 @@ std::vector<SourceTensor> ByModel(const Checkpoint& source) {
   return tensors;
 }
 
+int64_t ConfigGroupSize(const Checkpoint& source) {
+  const Json* block =
+      source.config() == nullptr ? nullptr : source.config()->Find("quantization_config");
+  const Json* size = block == nullptr || !block->is_object() ? nullptr : block->Find("group_size");
+  return size == nullptr ? 0 : std::max<int64_t>(size->AsInteger().value_or(0), 0);
+}
+
+}  // namespace
+
 // One-click's order of priority, later wins (facts: formats.md 3.3); W8A8S has no rival there.
 std::string TypeByLabels(const std::vector<SourceTensor>& tensors) {
   constexpr std::array<std::string_view, 9> kPriority = {"FLOAT",    "W16A16S",      "W8A16",
@@ -75,17 +84,11 @@ std::string TypeByLabels(const std::vector<SourceTensor>& tensors) {
     if (found != kPriority.end())
       best = std::max(best, static_cast<size_t>(found - kPriority.begin()));
   }
-  return std::string(kPriority[best]);
+  if (best > 0) return std::string(kPriority[best]);
+  const auto other = std::ranges::find_if(
+      tensors, [](const SourceTensor& tensor) { return tensor.label != "FLOAT"; });
+  return other == tensors.end() ? "FLOAT" : other->label;
 }
-
-int64_t ConfigGroupSize(const Checkpoint& source) {
-  const Json* block =
-      source.config() == nullptr ? nullptr : source.config()->Find("quantization_config");
-  const Json* size = block == nullptr || !block->is_object() ? nullptr : block->Find("group_size");
-  return size == nullptr ? 0 : std::max<int64_t>(size->AsInteger().value_or(0), 0);
-}
-
-}  // namespace
 
 Result<std::vector<SourceTensor>> SourceTensors(const Checkpoint& source) {
   if (source.description() != nullptr) return ByDescription(source);

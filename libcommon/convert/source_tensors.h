@@ -26,6 +26,9 @@ Result<DescriptionGlobals> SourceGlobals(const Checkpoint& source,
                                          const std::vector<SourceTensor>& tensors,
                                          std::vector<std::string>& notes);
 
+// The type that a checkpoint with these labels calls itself by.
+std::string TypeByLabels(const std::vector<SourceTensor>& tensors);
+
 // Number of each shard by file name (natural order), parallel to source.shards(): an index may
 // mention the last file first.
 std::vector<uint32_t> ShardNumbers(const Checkpoint& source);

@@ -108,9 +108,9 @@ Json LossJson(const ConvertPlan& plan) {
 }  // namespace
 
 std::string ConvertPlanText(const ConvertPlan& plan, bool all_tensors) {
-  std::string text =
-      fmt::format("{}: {} to {}, {}: {}\n", Escape(plan.input), DialectName(plan.from),
-                  DialectName(plan.to), LossClassName(plan.loss), EdgeOf(plan.from, plan.to).what);
+  std::string text = fmt::format("{}: {} to {}, {}: {}\n", Escape(plan.input),
+                                 DialectName(plan.from), DialectName(plan.to),
+                                 LossClassName(plan.loss), FindEdge(plan.from, plan.to)->what);
   text += fmt::format("tensors: {} written ({}), {} of them as they are; {} dropped\n",
                       plan.tensors.size(), HumanSize(plan.bytes()), plan.Unchanged(),
                       plan.dropped.size());

@@ -14,7 +14,7 @@ slim::Result<int> Plan(const slim::ConvertRequest& request, slim::ThreadPool& po
   if (slim::IsOfParts(request)) {
     SLIM_ASSIGN(plan, slim::ConvertParts(request, pool, console));
   } else {
-    SLIM_ASSIGN(const slim::Checkpoint source, slim::Checkpoint::Open(request.input));
+    SLIM_ASSIGN(const slim::Checkpoint source, slim::Checkpoint::OpenForeign(request.input));
     SLIM_ASSIGN(plan, slim::PlanConversion(source, request.options, pool, console));
   }
   const bool all_tensors = console.level() == slim::LogLevel::kDebug;

@@ -44,7 +44,16 @@ Listing Classify(const std::vector<DirectoryEntry>& entries) {
   return listing;
 }
 
-// Formats that are recognised so that the message can name them.
+struct MethodDialect {
+  std::string_view method;  // quant_method of config.json
+  Dialect dialect;
+};
+constexpr MethodDialect kMethods[] = {{"compressed-tensors", Dialect::kCompressedTensors},
+                                      {"gptq", Dialect::kGptq},
+                                      {"awq", Dialect::kAwq},
+                                      {"fp8", Dialect::kFp8Block}};
+
+// What else the directory says it is; the dialects of kMethods and some that are only named.
 std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>& entries) {
   for (const DirectoryEntry& entry : entries) {
     if (entry.name == "quantization_description.json") return "golden-stick";
@@ -94,8 +103,20 @@ DialectGuess GuessAscend(const Listing& listing) {
 }  // namespace
 
 std::span<const DialectTraits> Dialects() {
-  static const DialectTraits kTable[] = {kHfTraits, kAscendV1Traits, kAscendV1V0Traits,
-                                         kMindIETraits, kMindIEPartsTraits};
+  static const DialectTraits kTable[] = {
+      kHfTraits,
+      kAscendV1Traits,
+      kAscendV1V0Traits,
+      kMindIETraits,
+      kMindIEPartsTraits,
+      ForeignTraits(Dialect::kCompressedTensors, "compressed-tensors",
+                    "compressed-tensors (vLLM, llm-compressor): int8, FP8, packed 4 and 8 bits"),
+      ForeignTraits(Dialect::kGptq, "gptq",
+                    "AutoGPTQ and GPTQModel, versions 1 and 2, 4 and 8 bits"),
+      ForeignTraits(Dialect::kAwq, "awq", "AutoAWQ in its GEMM layout, 4 bits"),
+      ForeignTraits(Dialect::kFp8Block, "fp8-block",
+                    "FP8 with block scales, as DeepSeek and Qwen publish it"),
+  };
   return kTable;
 }
 
@@ -124,15 +145,22 @@ Error UnreadDialect(std::string_view name, const std::string& directory) {
       .WithPath(directory);
 }
 
+DialectTraits ForeignTraits(Dialect dialect, std::string_view name, std::string_view summary) {
+  DialectTraits traits = kHfTraits;
+  traits.dialect = dialect;
+  traits.name = name;
+  traits.summary = summary;
+  traits.is_foreign = true;
+  return traits;
+}
+
 Result<DialectGuess> GuessDialect(const std::string& directory,
                                   const std::vector<DirectoryEntry>& entries, const Json* config) {
   const Listing listing = Classify(entries);
   if (!listing.descriptions.empty()) return GuessAscend(listing);
   const std::string foreign = ForeignDialect(config, entries);
-  const bool fp8 = foreign == "fp8";
-  if (!foreign.empty() && !fp8) {
-    return UnreadDialect(foreign, directory);
-  }
+  const auto* method = std::ranges::find(kMethods, foreign, &MethodDialect::method);
+  if (!foreign.empty() && method == std::end(kMethods)) return UnreadDialect(foreign, directory);
   if (listing.safetensors.empty() && listing.indexes.empty()) {
     const std::string found =
         listing.foreign.empty() ? "" : fmt::format(", found {}", Join(listing.foreign, ", "));
@@ -144,8 +172,8 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
         .WithPath(directory);
   }
   DialectGuess guess;
-  guess.dialect = Dialect::kHf;
-  guess.fp8 = fp8;
+  guess.fp8 = foreign == "fp8";
+  guess.dialect = foreign.empty() || guess.fp8 ? Dialect::kHf : method->dialect;
   ChooseIndex(listing, "", guess);
   if (std::find(listing.indexes.begin(), listing.indexes.end(), "model.safetensors.index.json") !=
       listing.indexes.end()) {

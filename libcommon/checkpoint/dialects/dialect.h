@@ -19,7 +19,18 @@
 
 namespace slim {
 
-enum class Dialect : uint8_t { kHf, kAscendV1, kAscendV1V0, kMindIE, kMindIEParts };
+enum class Dialect : uint8_t {
+  kHf,
+  kAscendV1,
+  kAscendV1V0,
+  kMindIE,
+  kMindIEParts,
+  // Of other ecosystems: only Checkpoint::OpenForeign() opens them.
+  kCompressedTensors,
+  kGptq,
+  kAwq,
+  kFp8Block,
+};
 
 struct DescriptionGlobals {
   std::string model_quant_type;  // label; "FLOAT" for a float checkpoint
@@ -49,7 +60,12 @@ struct DialectTraits {
   std::string (*weight_stem)(
       std::string_view type);  // "quant_model_weight_w8a8"; shards and index are named after it
   std::vector<std::pair<std::string, Json>> (*write_globals)(const DescriptionGlobals& globals);
+  // Of another ecosystem: conversions only, and by layers, because its tensors have other meanings.
+  bool is_foreign = false;
 };
+
+// A dialect that looks like hf but for what its tensors mean.
+DialectTraits ForeignTraits(Dialect dialect, std::string_view name, std::string_view summary);
 
 std::span<const DialectTraits> Dialects();
 const DialectTraits& TraitsOf(Dialect dialect);
@@ -70,9 +86,9 @@ struct DialectGuess {
   bool fp8 = false;  // hf whose quantization_config says quant_method fp8
 };
 
-// From the listing alone, plus config.json's quantization_config for formats slim does not read
-// yet: those, and a directory without weights, are errors that say what was looked for and what was
-// found (rule CK-…).
+// From the listing alone, plus config.json's quantization_config. Formats that slim does not read,
+// and a directory without weights, are errors that say what was looked for and what was found (rule
+// CK-…).
 Result<DialectGuess> GuessDialect(const std::string& directory,
                                   const std::vector<DirectoryEntry>& listing, const Json* config);
 

@@ -1,0 +1,249 @@
+#include "convert/ascend_target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "convert/dequantize.h"
+#include "convert/plan.h"
+#include "convert/source_tensors.h"
+#include "dtype/scalar_convert.h"
+#include "kernels/reduce.h"
+#include "linear/int4.h"
+#include "linear/int8.h"
+#include "linear/w8a8.h"
+#include "model/model_config.h"
+
+namespace slim {
+namespace {
+
+class AscendTarget : public LayerTarget {
+ public:
+  AscendTarget(const LayerReader& reader, DType model_dtype)
+      : reader_(reader), model_dtype_(model_dtype) {}
+
+  Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
+  Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
+                                   LinearRecord record, LayerLoss& loss) const override;
+  Status Finish(const std::vector<LayerPlan>& plans, WritePlan& write, ConfigTarget& config,
+                std::vector<std::string>& notes) const override;
+
+ private:
+  static bool IsRequantized(const LogicalLayer& layer) { return layer.block[0] > 0; }
+  static Scheme SchemeFor(const LogicalLayer& layer) {
+    return IsRequantized(layer) ? Scheme::kW8A8Dynamic : layer.scheme;
+  }
+  Status CheckLayer(const LogicalLayer& layer) const;
+  Status CheckOffsets(const LogicalLayer& layer) const;
+  Result<Tensor> MakeRole(const LogicalLayer& layer, const TensorSpec& spec, Role role,
+                          LinearRecord& record, LayerLoss& loss) const;
+  Status Requantize(const LogicalLayer& layer, LinearRecord& record, LayerLoss& loss) const;
+  void FoldStatic(LinearRecord& record) const;
+
+  const LayerReader& reader_;
+  DType model_dtype_;
+};
+
+Status AscendTarget::CheckLayer(const LogicalLayer& layer) const {
+  switch (SchemeFor(layer)) {
+    case Scheme::kFloat:
+    case Scheme::kW8A8:
+    case Scheme::kW8A8Dynamic:
+    case Scheme::kW8A16:
+    case Scheme::kW4A16:
+    case Scheme::kWFP8AFP8Dynamic:
+      break;
+    default:
+      return InputError("CV-scheme",
+                        fmt::format("is {}, for which ascendv1 needs more than this source has",
+                                    SchemeLabel(layer.scheme)),
+                        "--dequantize, and quantize the float checkpoint with slim-quant");
+  }
+  if (!layer.column_groups.empty()) {
+    return InputError("CV-act-order",
+                      "its columns are not in the order of their groups (act-order), and ascendv1 "
+                      "has no permutation",
+                      "--dequantize, and quantize the float checkpoint with slim-quant");
+  }
+  return CheckOffsets(layer);
+}
+
+// NPU kernels of the types with quantized activations ignore weight offsets (consumers.md, fact 7).
+Status AscendTarget::CheckOffsets(const LogicalLayer& layer) const {
+  const Scheme scheme = SchemeFor(layer);
+  const bool honoured = scheme == Scheme::kW8A16 || scheme == Scheme::kW4A16;
+  if (honoured || IsRequantized(layer) || !layer.Has(Role::kWeightOffset)) return {};
+  SLIM_ASSIGN(const LinearRecord record, reader_.Read(layer, LayerReader::Parts::kAllButWeight));
+  const std::vector<float> offsets = PartAsFloats(record, Role::kWeightOffset);
+  const auto found = std::ranges::find_if(offsets, [](float v) { return v != 0; });
+  if (found == offsets.end()) return {};
+  return InputError("CV-weight-offset",
+                    fmt::format("row {} has weight offset {}, which every loader of {} ignores",
+                                (found - offsets.begin()) / static_cast<int64_t>(layer.groups()),
+                                *found, SchemeLabel(scheme)),
+                    "--dequantize, and quantize the float checkpoint with slim-quant");
+}
+
+Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
+  LayerPlan plan;
+  const auto add = [&](Role role, DType dtype, Shape shape) {
+    const std::string label(role == Role::kBias ? "FLOAT" : SchemeLabel(SchemeFor(layer)));
+    plan.outputs.push_back(
+        {{fmt::format("{}.{}", layer.name, RoleSuffix(role)), dtype, std::move(shape)}, label});
+  };
+  if (!layer.is_linear) {
+    const PartSpec& part = *layer.part(Role::kWeight);
+    plan.outputs.push_back({{layer.name, part.dtype, part.shape}, "FLOAT"});
+    plan.copies = layer.note.empty();
+    plan.reason = layer.note;
+    return plan;
+  }
+  SLIM_TRY(CheckLayer(layer));
+  const Scheme scheme = SchemeFor(layer);
+  plan.reason = layer.note.empty() ? fmt::format("as {}", SchemeLabel(scheme)) : layer.note;
+  const uint64_t groups = IsRequantized(layer) ? 1 : layer.groups();
+  if (IsRequantized(layer)) {
+    plan.loss = LossClass::kRequantized;
+    plan.reason = "FP8 blocks quantized anew to W8A8_DYNAMIC";
+  }
+  const Int4Packing packing =
+      Int4PackingOf(scheme, groups, TraitsOf(Dialect::kAscendV1).packs_int4);
+  SLIM_ASSIGN(Shape stored, PackedInt4Shape(layer.n(), layer.k(), packing));
+  add(Role::kWeight, scheme == Scheme::kWFP8AFP8Dynamic ? DType::kF8E4M3 : DType::kI8,
+      std::move(stored));
+  if (scheme == Scheme::kW8A8) {
+    add(Role::kQuantBias, DType::kI32, {layer.n()});
+    add(Role::kInputScale, DType::kF32, {1});
+    add(Role::kInputOffset, DType::kF32, {1});
+    add(Role::kDeqScale, model_dtype_ == DType::kBF16 ? DType::kF32 : DType::kI64, {layer.n()});
+  } else {
+    add(Role::kWeightScale, DType::kF32, {layer.n(), groups});
+    add(Role::kWeightOffset, DType::kF32, {layer.n(), groups});
+  }
+  if (layer.Has(Role::kBias)) add(Role::kBias, DType::kF32, {layer.n()});
+  return plan;
+}
+
+Status AscendTarget::Requantize(const LogicalLayer& layer, LinearRecord& record,
+                                LayerLoss& loss) const {
+  const uint64_t k = layer.k();
+  Tensor codes(DType::kI8, layer.shape());
+  Tensor scales(DType::kF32, {layer.n(), 1});
+  std::vector<float> row(k);
+  std::vector<float> again(k);
+  for (uint64_t i = 0; i < layer.n(); ++i) {
+    DequantizeLayerRow(layer, record, i, row);
+    if (!AllFinite(row.data(), k)) {
+      return InputError("CV-not-finite", fmt::format("row {} is not finite", i),
+                        "the source is damaged: fetch it again");
+    }
+    const auto out = codes.as<int8_t>().subspan(i * k, k);
+    const float scale = QuantizeChannelInt8(row, DType::kF32, out);
+    scales.as<float>()[i] = scale;
+    double signal = 0;
+    double noise = 0;
+    for (uint64_t j = 0; j < k; ++j) {
+      const double error = static_cast<double>(row[j]) - static_cast<double>(out[j]) * scale;
+      signal += static_cast<double>(row[j]) * row[j];
+      noise += error * error;
+    }
+    loss.signal += signal;
+    loss.noise += noise;
+    if (noise > 0) ++loss.changed;
+  }
+  record[Role::kWeight] = std::move(codes);
+  record[Role::kWeightScale] = std::move(scales);
+  record.scheme = Scheme::kW8A8Dynamic;
+  return {};
+}
+
+// Where the source has scales and a zero point instead of the folded tensors.
+void AscendTarget::FoldStatic(LinearRecord& record) const {
+  if (!record.Has(Role::kInputOffset))
+    record[Role::kInputOffset] = Tensor::FromFloats({1}, std::vector<float>{0.0F});
+  if (record.Has(Role::kDeqScale) && record.Has(Role::kQuantBias)) return;
+  const std::vector<float> scales = PartAsFloats(record, Role::kWeightScale);
+  QuantizationRange input;
+  input.scale = PartAsFloats(record, Role::kInputScale)[0];
+  input.offset = PartAsFloats(record, Role::kInputOffset)[0];
+  const std::vector<float> bias =
+      record.Has(Role::kBias) ? PartAsFloats(record, Role::kBias) : std::vector<float>();
+  const StaticFold fold =
+      FoldStaticW8A8(record[Role::kWeight].as<int8_t>(), record.n(), record.k(), scales, input,
+                     bias, model_dtype_, FoldRounding::kAsWritten, nullptr);
+  record[Role::kDeqScale] = Tensor::FromFloats({record.n()}, fold.deq_scale);
+  record[Role::kQuantBias] = Tensor(DType::kI32, {record.n()});
+  std::ranges::copy(fold.quant_bias, record[Role::kQuantBias].as<int32_t>().begin());
+}
+
+Result<Tensor> AscendTarget::MakeRole(const LogicalLayer& /*layer*/, const TensorSpec& spec,
+                                      Role role, LinearRecord& record, LayerLoss& loss) const {
+  if (role == Role::kWeight || role == Role::kQuantBias) {
+    Tensor tensor = std::move(record[role]);
+    tensor.shape = spec.shape;
+    return tensor;
+  }
+  if (role == Role::kDeqScale && spec.dtype == DType::kI64) {
+    const std::vector<float> values = PartAsFloats(record, role);
+    Tensor tensor(DType::kI64, spec.shape);
+    for (size_t i = 0; i < values.size(); ++i) tensor.as<int64_t>()[i] = FloatToDeqBits(values[i]);
+    return tensor;
+  }
+  std::vector<float> values(*ElementCount(spec.shape), 0.0F);  // offsets that are not there
+  if (record.Has(role)) values = PartAsFloats(record, role);
+  return RoundFloats(values, spec.shape, DType::kF32, Meaning::kValues, loss);
+}
+
+Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const LayerPlan& plan,
+                                               LinearRecord record, LayerLoss& loss) const {
+  std::vector<Tensor> out;
+  if (!layer.is_linear) {
+    out.push_back(std::move(record[Role::kWeight]));
+    return out;
+  }
+  if (IsRequantized(layer)) SLIM_TRY(Requantize(layer, record, loss));
+  if (record.scheme == Scheme::kW8A8) FoldStatic(record);
+  if (record.scheme != Scheme::kWFP8AFP8Dynamic) SLIM_TRY(CheckRecord(record));
+  SLIM_TRY(PackWeight(record, TraitsOf(Dialect::kAscendV1).packs_int4));
+  for (const LayerOutput& output : plan.outputs) {
+    const Role role = *ParseRole(SplitTensorName(output.spec.name).suffix);
+    SLIM_ASSIGN(Tensor tensor, MakeRole(layer, output.spec, role, record, loss));
+    out.push_back(std::move(tensor));
+  }
+  return out;
+}
+
+Status AscendTarget::Finish(const std::vector<LayerPlan>& plans, WritePlan& write,
+                            ConfigTarget& config, std::vector<std::string>& /*notes*/) const {
+  std::vector<SourceTensor> labels;
+  for (const LayerPlan& plan : plans) {
+    for (const LayerOutput& output : plan.outputs) {
+      labels.push_back({nullptr, output.label});
+    }
+  }
+  write.globals.model_quant_type = TypeByLabels(labels);
+  for (const LogicalLayer& layer : reader_.layers()) {
+    if (layer.is_linear && !IsRequantized(layer) && layer.groups() > 1)
+      write.globals.group_size = static_cast<int64_t>(layer.k() / layer.groups());
+  }
+  config.dequantized = true;  // the description speaks of it from here on
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LayerTarget>> MakeAscendTarget(const LayerReader& reader,
+                                                      const ConvertOptions& options) {
+  if (options.dtype)
+    return UsageError("--dtype does not go with this conversion",
+                      "convert first, then slim-convert --to ascendv1 --dtype");
+  DType dtype = DType::kBF16;
+  if (reader.source().config() != nullptr) {
+    SLIM_ASSIGN(const std::optional<DType> named, ConfigDType(*reader.source().config()));
+    dtype = named.value_or(DType::kF32);
+  }
+  return std::unique_ptr<LayerTarget>(std::make_unique<AscendTarget>(reader, dtype));
+}
+
+}  // namespace slim

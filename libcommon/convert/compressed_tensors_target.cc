@@ -1,0 +1,254 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "convert/codes_targets.h"
+#include "convert/dequantize.h"
+#include "convert/plan.h"
+#include "json/json.h"
+#include "kernels/convert.h"
+#include "model/model_config.h"
+
+namespace slim {
+namespace {
+
+class CompressedTensorsTarget : public LayerTarget {
+ public:
+  CompressedTensorsTarget(const LayerReader& reader, DType model_dtype)
+      : reader_(reader), model_dtype_(model_dtype) {}
+
+  Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
+  Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
+                                   LinearRecord record, LayerLoss& loss) const override;
+  Status Finish(const std::vector<LayerPlan>& plans, WritePlan& write, ConfigTarget& config,
+                std::vector<std::string>& notes) const override;
+
+ private:
+  static bool IsStatic(const LogicalLayer& layer) { return layer.Has(Role::kInputScale); }
+  Result<LayerPlan> PlanLinear(const LogicalLayer& layer) const;
+  std::vector<float> WeightScales(const LinearRecord& record) const;
+  DType NarrowestExact(std::span<const float> values) const;
+  Json Group(std::vector<std::string> targets, bool is_static, bool symmetric) const;
+
+  const LayerReader& reader_;
+  DType model_dtype_;
+};
+
+Status RefuseOffsets(const LinearRecord& record) {
+  if (!record.Has(Role::kWeightOffset)) return {};
+  for (const float offset : PartAsFloats(record, Role::kWeightOffset)) {
+    if (offset == 0) continue;
+    return InputError("CV-weight-offset",
+                      fmt::format("has weight offset {}, and int-quantized weights of "
+                                  "compressed-tensors are symmetric in every NPU loader",
+                                  offset),
+                      "--dequantize writes the float checkpoint");
+  }
+  return {};
+}
+
+// deq_scale = R(input_scale · weight_scale): the quotient, or the neighbour whose product is exact.
+std::vector<float> CompressedTensorsTarget::WeightScales(const LinearRecord& record) const {
+  if (record.Has(Role::kWeightScale)) return PartAsFloats(record, Role::kWeightScale);
+  std::vector<float> scales = PartAsFloats(record, Role::kDeqScale);
+  const float input = PartAsFloats(record, Role::kInputScale)[0];
+  for (float& scale : scales) {
+    const float wanted = scale;
+    const float quotient = wanted / input;
+    scale = quotient;
+    for (const float candidate :
+         {quotient, std::nextafter(quotient, 0.0F), std::nextafter(quotient, INFINITY)}) {
+      if (Rounded(candidate * input, model_dtype_) != wanted) continue;
+      scale = candidate;
+      break;
+    }
+  }
+  return scales;
+}
+
+DType CompressedTensorsTarget::NarrowestExact(std::span<const float> values) const {
+  std::vector<float> rounded(values.begin(), values.end());
+  RoundToDType(model_dtype_, rounded.data(), rounded.size());
+  return std::ranges::equal(rounded, values) ? model_dtype_ : DType::kF32;
+}
+
+Result<LayerPlan> CompressedTensorsTarget::Plan(const LogicalLayer& layer) const {
+  if (layer.is_quantized()) return PlanLinear(layer);
+  LayerPlan plan;
+  const std::string name = layer.is_linear ? layer.name + ".weight" : layer.name;
+  const PartSpec& part = *layer.part(Role::kWeight);
+  plan.outputs.push_back({{name, part.dtype, part.shape}, "FLOAT"});
+  plan.copies = true;
+  return plan;
+}
+
+Result<LayerPlan> CompressedTensorsTarget::PlanLinear(const LogicalLayer& layer) const {
+  const bool known = layer.scheme == Scheme::kW8A8 || layer.scheme == Scheme::kW8A8Mix ||
+                     layer.scheme == Scheme::kW8A8Dynamic;
+  if (!known || layer.groups() > 1) {
+    return InputError(
+        "CV-scheme",
+        fmt::format("is {}{}; this version writes W8A8 and W8A8_DYNAMIC as "
+                    "compressed-tensors",
+                    SchemeLabel(layer.scheme), layer.groups() > 1 ? " in groups" : ""),
+        "--to gptq takes W8A16, --dequantize everything");
+  }
+  LayerPlan plan;
+  plan.reason = fmt::format("{} as int-quantized", SchemeLabel(layer.scheme));
+  auto record = reader_.Read(layer, LayerReader::Parts::kAllButWeight);
+  if (!record.ok()) return std::move(record).error();
+  SLIM_TRY(RefuseOffsets(*record));
+  const auto add = [&](std::string_view suffix, DType dtype, Shape shape) {
+    plan.outputs.push_back({{fmt::format("{}.{}", layer.name, suffix), dtype, std::move(shape)},
+                            std::string(SchemeLabel(layer.scheme))});
+  };
+  add("weight", DType::kI8, layer.shape());
+  add("weight_scale", NarrowestExact(WeightScales(*record)), {layer.n(), 1});
+  if (IsStatic(layer)) {
+    add("input_scale", NarrowestExact(PartAsFloats(*record, Role::kInputScale)), {1});
+    const float offset =
+        record->Has(Role::kInputOffset) ? PartAsFloats(*record, Role::kInputOffset)[0] : 0.0F;
+    if (!(offset >= -128 && offset <= 127)) {
+      return InputError("CV-input-offset", fmt::format("input_offset is {}, no int8", offset));
+    }
+    add("input_zero_point", DType::kI8, {1});
+  }
+  bool bias = layer.Has(Role::kBias);
+  if (!bias && layer.Has(Role::kQuantBias)) {
+    SLIM_ASSIGN(const LinearRecord whole, reader_.Read(layer, LayerReader::Parts::kAll));
+    bias = !FloatBias(whole).empty();
+    if (bias) plan.loss = LossClass::kNear;
+    record->parts[static_cast<size_t>(Role::kBias)] =
+        Tensor::FromFloats({layer.n()}, bias ? FloatBias(whole) : std::vector<float>(layer.n()));
+  }
+  if (bias) add("bias", NarrowestExact(PartAsFloats(*record, Role::kBias)), {layer.n()});
+  if (IsStatic(layer) && !layer.Has(Role::kWeightScale)) plan.loss = LossClass::kNear;
+  return plan;
+}
+
+Result<std::vector<Tensor>> CompressedTensorsTarget::Make(const LogicalLayer& layer,
+                                                          const LayerPlan& plan,
+                                                          LinearRecord record,
+                                                          LayerLoss& loss) const {
+  std::vector<Tensor> out;
+  const std::vector<float> scales = WeightScales(record);
+  if (IsStatic(layer) && !layer.Has(Role::kWeightScale)) {
+    const std::vector<float> deq = PartAsFloats(record, Role::kDeqScale);
+    const float input = PartAsFloats(record, Role::kInputScale)[0];
+    for (size_t i = 0; i < deq.size(); ++i) {
+      const float product = Rounded(scales[i] * input, model_dtype_);
+      if (product == deq[i]) continue;
+      ++loss.changed;
+      loss.worst_relative_error = std::max(
+          loss.worst_relative_error, static_cast<double>(std::abs((product - deq[i]) / deq[i])));
+    }
+  }
+  const std::vector<float> bias = FloatBias(record);
+  if (!bias.empty() && !record.Has(Role::kBias)) ++loss.changed;
+  for (const LayerOutput& output : plan.outputs) {
+    const std::string_view suffix = SplitTensorName(output.spec.name).suffix;
+    if (suffix == "weight") {
+      out.push_back(std::move(record[Role::kWeight]));
+      continue;
+    }
+    if (suffix == "input_zero_point") {
+      Tensor zero(DType::kI8, {1});
+      zero.as<int8_t>()[0] = record.Has(Role::kInputOffset)
+                                 ? static_cast<int8_t>(PartAsFloats(record, Role::kInputOffset)[0])
+                                 : int8_t{0};
+      out.push_back(std::move(zero));
+      continue;
+    }
+    const std::vector<float> values = suffix == "weight_scale" ? scales
+                                      : suffix == "input_scale"
+                                          ? PartAsFloats(record, Role::kInputScale)
+                                          : bias;
+    SLIM_ASSIGN(Tensor tensor,
+                RoundFloats(values, output.spec.shape, output.spec.dtype, Meaning::kValues, loss));
+    out.push_back(std::move(tensor));
+  }
+  return out;
+}
+
+Json Arguments(std::string_view strategy, bool symmetric, bool dynamic) {
+  Json json = Json::Object();
+  json.Set("num_bits", 8);
+  json.Set("type", "int");
+  json.Set("symmetric", symmetric);
+  json.Set("strategy", strategy);
+  json.Set("dynamic", dynamic);
+  return json;
+}
+
+Json CompressedTensorsTarget::Group(std::vector<std::string> targets, bool is_static,
+                                    bool symmetric) const {
+  Json group = Json::Object();
+  Json list = Json::Array();
+  for (std::string& target : targets) list.Push(std::move(target));
+  group.Set("targets", std::move(list));
+  group.Set("weights", Arguments("channel", true, false));
+  group.Set("input_activations",
+            is_static ? Arguments("tensor", symmetric, false) : Arguments("token", true, true));
+  group.Set("output_activations", Json());
+  group.Set("format", "int-quantized");
+  return group;
+}
+
+Status CompressedTensorsTarget::Finish(const std::vector<LayerPlan>& plans, WritePlan& write,
+                                       ConfigTarget& config,
+                                       std::vector<std::string>& notes) const {
+  write.globals.model_quant_type = "FLOAT";
+  std::vector<std::string> static_layers;
+  std::vector<std::string> dynamic_layers;
+  Json ignore = Json::Array();
+  for (const LogicalLayer& layer : reader_.layers()) {
+    if (layer.is_quantized()) {
+      (IsStatic(layer) ? static_layers : dynamic_layers).push_back(layer.name);
+      continue;
+    }
+    const auto [module, suffix] = SplitTensorName(layer.name);
+    const bool matrix = suffix == "weight" && layer.shape().size() == 2;
+    if (matrix && module.find("embed") == std::string_view::npos) ignore.Push(std::string(module));
+  }
+  if (plans.empty() || (static_layers.empty() && dynamic_layers.empty()))
+    return UsageError("the source has no quantized layer", "--to hf writes float checkpoints");
+  Json groups = Json::Object();
+  // Names only where two groups have to be told apart.
+  const bool both = !static_layers.empty() && !dynamic_layers.empty();
+  const std::vector<std::string> all = {"Linear"};
+  if (!static_layers.empty()) groups.Set("group_0", Group(both ? static_layers : all, true, false));
+  if (!dynamic_layers.empty()) {
+    groups.Set(both ? "group_1" : "group_0", Group(both ? dynamic_layers : all, false, true));
+  }
+  if (!static_layers.empty()) {
+    notes.emplace_back(
+        "static activations are asymmetric: vLLM on GPUs takes them, vllm-ascend does not");
+  }
+  Json block = Json::Object();
+  block.Set("quant_method", "compressed-tensors");
+  block.Set("format", "int-quantized");
+  block.Set("quantization_status", "compressed");
+  block.Set("config_groups", std::move(groups));
+  block.Set("ignore", std::move(ignore));
+  block.Set("kv_cache_scheme", Json());
+  block.Set("global_compression_ratio", Json());
+  config.dequantized = true;
+  config.quantization_config = DumpJson(block);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LayerTarget>> MakeCompressedTensorsTarget(const LayerReader& reader,
+                                                                 const ConvertOptions& options) {
+  if (options.dtype) return UsageError("--dtype does not go with --to compressed-tensors");
+  DType dtype = DType::kF32;
+  if (reader.source().config() != nullptr) {
+    SLIM_ASSIGN(const std::optional<DType> named, ConfigDType(*reader.source().config()));
+    dtype = named.value_or(DType::kF32);
+  }
+  return std::unique_ptr<LayerTarget>(std::make_unique<CompressedTensorsTarget>(reader, dtype));
+}
+
+}  // namespace slim
