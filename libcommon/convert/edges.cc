@@ -64,11 +64,11 @@ constexpr Edge kEdges[] = {
     {Dialect::kMindIE, Dialect::kAscendV1V0, LossClass::kExact, kDropsCopies},
     {Dialect::kMindIE, Dialect::kMindIE, LossClass::kExact, kSame},
     {Dialect::kMindIE, Dialect::kMindIEParts, LossClass::kExact, kToParts},
+    {Dialect::kMindIE, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
+    {Dialect::kMindIE, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kMindIEParts, Dialect::kAscendV1, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kAscendV1V0, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kMindIE, LossClass::kExact, kFromParts},
-    {Dialect::kMindIE, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
-    {Dialect::kMindIE, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kCompressedTensors, Dialect::kHf, LossClass::kNear, kDequantized, kCtSchemes},
     {Dialect::kCompressedTensors, Dialect::kAscendV1, LossClass::kExact, kCodes, kCtSchemes},
     {Dialect::kGptq, Dialect::kHf, LossClass::kNear, kDequantized, kWeightOnly},
@@ -151,7 +151,7 @@ Error NoEdge(Dialect from, Dialect to) {
   std::vector<std::string> targets;
   std::string hint;
   for (const Edge& first : kEdges) {
-    if (first.from != from || first.to == from) continue;
+    if (first.from != from || first.to == from || first.to == Dialect::kHf) continue;
     targets.emplace_back(DialectName(first.to));
     if (first.loss == LossClass::kRequantized || FindEdge(first.to, to) == nullptr) continue;
     if (hint.empty()) {

@@ -66,6 +66,7 @@ struct ConvertPlan {
   uint32_t Unchanged() const;             // tensors that are plain copies
   const TensorPlan* WorstTensor() const;  // largest relative error; null when all is exact
 };
+
 // Errors: CV-… for what does not pass the edge, always with the tensor; NORM-copy-differs;
 // IN-missing without config.json; CK-missing-label and CK-missing-tensor where weights and
 // description disagree. A lossy plan is no error: Convert() asks for allow_loss.
