@@ -33,7 +33,9 @@ struct LogicalLayer {
   // GPTQ act-order: the group of each column; empty where column j belongs to group
   // j / (k / groups).
   std::vector<int32_t> column_groups;
-  std::array<uint64_t, 2> block{};          // [rows, columns] that share a scale; zeros: none
+  std::array<uint64_t, 2> block{};  // [rows, columns] that share a scale; zeros: none
+  // quant_bias carries a rounding of its writer and no float bias: to be computed anew.
+  bool quant_bias_is_rounded = false;
   std::vector<const TensorEntry*> sources;  // every tensor the layer is made from
   std::string note;                         // how it got its form; empty for plain reading
 

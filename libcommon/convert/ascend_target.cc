@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/bytes.h"
 #include "convert/dequantize.h"
@@ -40,6 +41,7 @@ class AscendTarget : public LayerTarget {
                           LinearRecord& record, LayerLoss& loss) const;
   Status Requantize(const LogicalLayer& layer, LinearRecord& record, LayerLoss& loss) const;
   void FoldStatic(LinearRecord& record) const;
+  static void RecomputeQuantBias(LinearRecord& record, LayerLoss& loss);
 
   const LayerReader& reader_;
   DType model_dtype_;
@@ -177,6 +179,28 @@ void AscendTarget::FoldStatic(LinearRecord& record) const {
   std::ranges::copy(fold.quant_bias, record[Role::kQuantBias].as<int32_t>().begin());
 }
 
+// rne(bias / deq_scale − offset · Σ codes) of the stored deq_scale; what the source had is told
+// apart from the float bias that it left out.
+void AscendTarget::RecomputeQuantBias(LinearRecord& record, LayerLoss& loss) {
+  auto stored = record[Role::kQuantBias].as<int32_t>();
+  const std::vector<float> deq = PartAsFloats(record, Role::kDeqScale);
+  const double offset = PartAsFloats(record, Role::kInputOffset)[0];
+  const std::vector<float> bias =
+      record.Has(Role::kBias) ? PartAsFloats(record, Role::kBias) : std::vector<float>();
+  const auto codes = record[Role::kWeight].as<int8_t>();
+  int64_t largest = 0;
+  for (uint64_t i = 0; i < record.n(); ++i) {
+    const double correction =
+        -offset * static_cast<double>(SumInt8(codes.data() + i * record.k(), record.k()));
+    const double quotient = bias.empty() ? 0.0 : static_cast<double>(bias[i]) / deq[i];
+    largest = std::max(largest, std::abs(stored[i] - static_cast<int64_t>(correction)));
+    stored[i] = static_cast<int32_t>(
+        std::clamp(std::nearbyint(quotient + correction), -0x1p31, 0x1p31 - 1));
+  }
+  loss.note = fmt::format("the source's quant_bias was up to {} off its exact value{}", largest,
+                          bias.empty() ? "" : " and left the float bias out");
+}
+
 Result<Tensor> AscendTarget::MakeRole(const LogicalLayer& /*layer*/, const TensorSpec& spec,
                                       Role role, LinearRecord& record, LayerLoss& loss) const {
   if (role == Role::kWeight || role == Role::kQuantBias) {
@@ -203,7 +227,11 @@ Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const 
     return out;
   }
   if (IsRequantized(layer)) SLIM_TRY(Requantize(layer, record, loss));
-  if (record.scheme == Scheme::kW8A8) FoldStatic(record);
+  if (layer.quant_bias_is_rounded) {
+    RecomputeQuantBias(record, loss);
+  } else if (record.scheme == Scheme::kW8A8) {
+    FoldStatic(record);
+  }
   if (record.scheme != Scheme::kWFP8AFP8Dynamic) SLIM_TRY(CheckRecord(record));
   SLIM_TRY(PackWeight(record, TraitsOf(Dialect::kAscendV1).packs_int4));
   for (const LayerOutput& output : plan.outputs) {

@@ -34,8 +34,8 @@ struct ConfigTarget {
   int64_t group_size = 0;
   std::optional<DType> dtype = {};  // torch_dtype / dtype is set to it
   bool pdmix = false;  // W8A8_MIX layers, which mindie tells by quantization_config.pdmix
-  std::string source_quant_type = {};  // before the conversion; empty: the same
-  bool dequantized = false;  // nothing in it may speak of quantization any more
+  std::string source_quant_type = {};    // before the conversion; empty: the same
+  bool dequantized = false;              // nothing in it may speak of quantization any more
   std::string quantization_config = {};  // JSON that becomes the member; empty: none is added
 };
 

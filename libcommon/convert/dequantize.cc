@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "checkpoint/fp8_block.h"
 #include "convert/dtype_change.h"
 #include "kernels/convert.h"
 #include "kernels/reduce.h"
@@ -32,19 +33,14 @@ Status Accept(const RoundingLoss& rounding, DType dtype, Meaning meaning, LayerL
 
 void DequantizeBlockRow(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
                         std::span<float> row) {
-  const Tensor& weight = record[Role::kWeight];
   const Tensor& scale = record[Role::kWeightScale];
-  ToFloat(weight.dtype, weight.data.data() + n_index * row.size(), row.data(), row.size());
   const uint64_t columns = layer.groups();
-  const uint64_t scale_row = n_index / layer.block[0];
-  const uint64_t width = layer.block[1];
   std::vector<float> factors(columns);
-  const uint64_t element = DTypeBits(scale.dtype) / 8;
-  ToFloat(scale.dtype, scale.data.data() + scale_row * columns * element, factors.data(), columns);
-  for (uint64_t c = 0; c < columns; ++c) {
-    const uint64_t end = std::min<uint64_t>(row.size(), (c + 1) * width);
-    for (uint64_t i = c * width; i < end; ++i) row[i] *= factors[c];
-  }
+  const uint64_t first = n_index / layer.block[0] * columns;
+  ToFloat(scale.dtype, scale.data.data() + first * (DTypeBits(scale.dtype) / 8), factors.data(),
+          columns);
+  const auto codes = record[Role::kWeight].data.bytes().subspan(n_index * row.size(), row.size());
+  DequantizeFp8Blocks(codes, n_index * row.size(), row.size(), layer.block, factors, row);
 }
 
 // Act-order: the group of each column is its own.

@@ -34,6 +34,10 @@ constexpr std::string_view kToGptq = "8 bits, version 1; scales are rounded to F
 
 constexpr Scheme kCtSchemes[] = {Scheme::kFloat, Scheme::kW8A8,  Scheme::kW8A8Dynamic,
                                  Scheme::kW8A16, Scheme::kW4A16, Scheme::kWFP8AFP8Dynamic};
+constexpr std::string_view kFromGoldenStick =
+    "codes and scales as they are; quant_bias computed anew, with the float bias folded in";
+constexpr Scheme kGoldenStick[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
+                                   Scheme::kW8A16, Scheme::kW4A16};
 constexpr Scheme kWeightOnly[] = {Scheme::kFloat, Scheme::kW8A16, Scheme::kW4A16};
 constexpr Scheme kInt4Only[] = {Scheme::kFloat, Scheme::kW4A16};
 constexpr Scheme kFp8Only[] = {Scheme::kFloat, Scheme::kWFP8AFP8Dynamic};
@@ -77,6 +81,8 @@ constexpr Edge kEdges[] = {
     {Dialect::kAwq, Dialect::kAscendV1, LossClass::kExact, kCodes, kInt4Only},
     {Dialect::kFp8Block, Dialect::kHf, LossClass::kNear, kDequantized, kFp8Only},
     {Dialect::kFp8Block, Dialect::kAscendV1, LossClass::kRequantized, kRequantized, kFp8Only},
+    {Dialect::kGoldenStick, Dialect::kHf, LossClass::kNear, kDequantized, kGoldenStick},
+    {Dialect::kGoldenStick, Dialect::kAscendV1, LossClass::kExact, kFromGoldenStick, kGoldenStick},
 };
 
 constexpr unsigned Bit(Dialect dialect) { return 1U << static_cast<unsigned>(dialect); }

@@ -110,7 +110,7 @@ Result<LayerPlan> FloatTarget::Plan(const LogicalLayer& layer) const {
       fmt::format("{} dequantized to {}",
                   layer.note.empty() ? SchemeLabel(layer.scheme) : layer.note, DTypeName(weights_));
   bool bias = layer.Has(Role::kBias);
-  if (!bias && layer.Has(Role::kQuantBias)) {
+  if (!bias && layer.Has(Role::kQuantBias) && !layer.quant_bias_is_rounded) {
     SLIM_ASSIGN(const LinearRecord record, reader_.Read(layer, LayerReader::Parts::kAll));
     bias = !FloatBias(record).empty();
   }

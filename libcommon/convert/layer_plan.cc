@@ -281,6 +281,7 @@ Status RunLayers(ConvertPlan& plan, CheckpointWriter* writer, ThreadPool& pool,
       tensor.loss = loss;
       tensor.worst_relative_error = losses[i].worst_relative_error;
       tensor.to_zero = losses[i].to_zero;
+      if (!losses[i].note.empty()) tensor.reason += "; " + losses[i].note;
       if (losses[i].noise > 0) tensor.sqnr_db = losses[i].SqnrDb();
     }
   }

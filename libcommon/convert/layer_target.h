@@ -40,6 +40,7 @@ struct LayerLoss {
   uint64_t to_zero = 0;
   double signal = 0;  // Σ x² and Σ (x − x')² over the weights, where codes were computed anew
   double noise = 0;
+  std::string note;  // for the receipt, beside what the plan says
 
   bool exact() const { return changed == 0 && noise == 0; }
   // 10 log10(signal / noise); infinite without noise.

@@ -170,6 +170,21 @@ Tensor UnpackCtZeros(std::span<const uint32_t> words, uint64_t n, uint64_t group
   return offsets;
 }
 
+Tensor UnpackTransposedInt4(std::span<const uint8_t> bytes, uint64_t n, uint64_t k) {
+  Tensor codes(DType::kI8, {n, k});
+  const auto out = codes.as<int8_t>();
+  for (uint64_t first = 0; first < k; first += kTile) {
+    const uint64_t last = std::min(k, first + kTile);
+    for (uint64_t i = 0; i < n; ++i) {
+      for (uint64_t j = first; j < last; ++j) {
+        const unsigned nibble = (bytes[j * (n / 2) + i / 2] >> (i % 2 * 4)) & 0xFU;
+        out[i * k + j] = static_cast<int8_t>(static_cast<int>(nibble ^ 8U) - 8);
+      }
+    }
+  }
+  return codes;
+}
+
 Tensor Transposed(const Tensor& matrix) {
   const uint64_t rows = matrix.shape[0];
   const uint64_t columns = matrix.shape[1];

@@ -22,7 +22,9 @@ std::string TensorLine(const TensorPlan& tensor) {
   if (tensor.from_shape != tensor.shape) shape += fmt::format(" -> {}", tensor.ShapeName());
   std::string line = fmt::format("  {:<10}  {:<5}  {}  {} {}", TensorActionName(tensor.action),
                                  LossClassName(tensor.loss), Escape(tensor.name), dtype, shape);
-  if (tensor.loss != LossClass::kExact) {
+  if (tensor.sqnr_db) {
+    line += fmt::format("  weight SQNR {:.2f} dB", *tensor.sqnr_db);
+  } else if (tensor.loss != LossClass::kExact) {
     line += fmt::format("  largest relative error {:.3g}", tensor.worst_relative_error);
     if (tensor.to_zero > 0) line += fmt::format(", {} values become zero", tensor.to_zero);
   }
@@ -68,6 +70,7 @@ Json TensorJson(const TensorPlan& tensor) {
   item.Set("shape", ShapeJson(tensor.shape));
   item.Set("worst_relative_error", Json::Real(tensor.worst_relative_error));
   item.Set("values_to_zero", tensor.to_zero);
+  if (tensor.sqnr_db) item.Set("sqnr_db", Json::Real(*tensor.sqnr_db));
   item.Set("reason", tensor.reason);
   return item;
 }

@@ -8,7 +8,8 @@ namespace {
 constexpr Flag kFlags[] = {
     {.name = "to",
      .kind = FlagKind::kText,
-     .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie or mindie-parts",
+     .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie, mindie-parts, "
+             "compressed-tensors or gptq",
      .value = "DIALECT",
      .group = "Conversion"},
     {.name = "dequantize",

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "checkpoint/dialects/ascendv1.h"
 #include "checkpoint/dialects/ascendv1_v0.h"
+#include "checkpoint/dialects/golden_stick_names.h"
 #include "checkpoint/dialects/hf.h"
 #include "checkpoint/dialects/mindie.h"
 #include "checkpoint/dialects/mindie_parts.h"
@@ -51,7 +52,8 @@ struct MethodDialect {
 constexpr MethodDialect kMethods[] = {{"compressed-tensors", Dialect::kCompressedTensors},
                                       {"gptq", Dialect::kGptq},
                                       {"awq", Dialect::kAwq},
-                                      {"fp8", Dialect::kFp8Block}};
+                                      {"fp8", Dialect::kFp8Block},
+                                      {"golden-stick", Dialect::kGoldenStick}};
 
 // What else the directory says it is; the dialects of kMethods and some that are only named.
 std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>& entries) {
@@ -116,6 +118,8 @@ std::span<const DialectTraits> Dialects() {
       ForeignTraits(Dialect::kAwq, "awq", "AutoAWQ in its GEMM layout, 4 bits"),
       ForeignTraits(Dialect::kFp8Block, "fp8-block",
                     "FP8 with block scales, as DeepSeek and Qwen publish it"),
+      ForeignTraits(Dialect::kGoldenStick, "golden-stick",
+                    "MindSpore golden-stick in its Hugging Face layout"),
   };
   return kTable;
 }
@@ -174,6 +178,7 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
   DialectGuess guess;
   guess.fp8 = foreign == "fp8";
   guess.dialect = foreign.empty() || guess.fp8 ? Dialect::kHf : method->dialect;
+  if (guess.dialect == Dialect::kGoldenStick) guess.description_file = kGoldenStickDescription;
   ChooseIndex(listing, "", guess);
   if (std::find(listing.indexes.begin(), listing.indexes.end(), "model.safetensors.index.json") !=
       listing.indexes.end()) {

@@ -30,6 +30,7 @@ enum class Dialect : uint8_t {
   kGptq,
   kAwq,
   kFp8Block,
+  kGoldenStick,
 };
 
 struct DescriptionGlobals {

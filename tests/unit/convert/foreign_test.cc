@@ -8,6 +8,7 @@
 #include "checkpoint/layer_reader.h"
 #include "convert/testing.h"
 #include "dtype/scalar_convert.h"
+#include "linear/packed_codes.h"
 
 namespace slim {
 namespace {
@@ -50,7 +51,8 @@ void WriteFolder(const std::string& path, std::map<std::string, Tensor> tensors,
 struct Layer {
   Layer(int bits_in, uint64_t groups_in, uint32_t seed) : bits(bits_in), groups(groups_in) {
     std::mt19937 random(seed);
-    for (uint64_t i = 0; i < kN * kK; ++i) codes.push_back(static_cast<uint32_t>(random()) & Mask());
+    for (uint64_t i = 0; i < kN * kK; ++i)
+      codes.push_back(static_cast<uint32_t>(random()) & Mask());
     for (uint64_t i = 0; i < kN * groups; ++i) {
       zeros.push_back(static_cast<uint32_t>(random()) & Mask());
       scales.push_back(FloatToF16(0.001F + static_cast<float>(random() % 1000) * 1e-5F));
@@ -337,6 +339,62 @@ TEST(Foreign, CompressedTensorsOfMsModelSlimGiveAscendV1Back) {
     MustConvert(scratch.Path("ct"), scratch.Path("back"), To(Dialect::kAscendV1));
     EXPECT_EQ(Differences(Golden(name), scratch.Path("back")), std::vector<std::string>()) << name;
   }
+}
+
+TEST(Foreign, GoldenStickStaticWithTheBiasFoldedIn) {
+  const std::string input = Golden("golden-stick/mini-qwen2-a8w8-smooth");
+  const ScratchFolder scratch;
+  const auto plan = ConvertTo(input, scratch.Path("out"), To(Dialect::kAscendV1));
+  ASSERT_TRUE(plan.ok()) << plan.error().ToString();
+  EXPECT_EQ(plan->loss, LossClass::kExact);
+  const auto source = Checkpoint::OpenForeign(input);
+  const auto out = Checkpoint::Open(scratch.Path("out"));
+  ASSERT_TRUE(source.ok() && out.ok());
+  const std::string module = "model.layers.1.self_attn.q_proj";
+  const auto record = out->ReadLinear(module);
+  ASSERT_TRUE(record.ok()) << record.error().ToString();
+  const auto codes = source->Read(module + ".weight");
+  EXPECT_TRUE(std::ranges::equal((*record)[Role::kWeight].data.bytes(), codes->data.bytes()));
+  const auto deq = source->Read(module + ".deq_scale");
+  const auto bias = source->Read(module + ".bias");
+  const auto offset = source->Read(module + ".input_offset");
+  const auto scale = source->Read(module + ".input_scale");
+  EXPECT_EQ(PartAsFloats(*record, Role::kInputScale)[0],
+            static_cast<float>(ElementAsDouble(scale->view(), 7)));
+  for (uint64_t i = 0; i < record->n(); ++i) {
+    int64_t sum = 0;
+    for (uint64_t j = 0; j < record->k(); ++j) sum += codes->as<int8_t>()[i * record->k() + j];
+    const double deq_scale = deq->as<float>()[i];
+    ASSERT_EQ(PartAsFloats(*record, Role::kDeqScale)[i], deq->as<float>()[i]);
+    ASSERT_EQ((*record)[Role::kQuantBias].as<int32_t>()[i],
+              std::nearbyint(ElementAsDouble(bias->view(), i) / deq_scale -
+                             static_cast<double>(offset->as<int8_t>()[0] * sum)));
+  }
+  EXPECT_NE(Slurp(scratch.Path("out/slim_receipt.json")).find("off its exact value"),
+            std::string::npos);
+}
+
+TEST(Foreign, GoldenStickWeightsOnly) {
+  const std::string input = Golden("golden-stick/mini-qwen3-a16w8");
+  const ScratchFolder scratch;
+  MustConvert(input, scratch.Path("out"), To(Dialect::kAscendV1));
+  const auto source = Checkpoint::OpenForeign(input);
+  const auto out = Checkpoint::Open(scratch.Path("out"));
+  ASSERT_TRUE(source.ok() && out.ok());
+  const auto record = out->ReadLinear("model.layers.0.mlp.down_proj");
+  ASSERT_TRUE(record.ok());
+  EXPECT_EQ(record->scheme, Scheme::kW8A16);
+  const auto codes = source->Read("model.layers.0.mlp.down_proj.weight");
+  EXPECT_TRUE(std::ranges::equal((*record)[Role::kWeight].data.bytes(), codes->data.bytes()));
+  MustConvert(input, scratch.Path("hf"), Dequantize());
+}
+
+TEST(Foreign, GoldenStickInt4IsTransposed) {
+  // Byte [k, n / 2]: the low nibble is the even output.
+  const uint8_t bytes[] = {0x21, 0xF8, 0x43, 0x07};  // k = 2, n = 4
+  const Tensor codes = UnpackTransposedInt4(bytes, 4, 2);
+  const std::vector<int8_t> wanted = {1, 3, 2, 4, -8, 7, -1, 0};
+  EXPECT_TRUE(std::ranges::equal(codes.as<int8_t>(), wanted));
 }
 
 TEST(Foreign, CellsThatDoNotExistNameTheWay) {

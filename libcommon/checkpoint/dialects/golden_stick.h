@@ -1,0 +1,17 @@
+// MindSpore golden-stick, Hugging Face layout: quant-model-0000i-of-0000N.safetensors with
+// quantization_description.json. Activation scales are one number repeated k times, int4 weights
+// are packed in transposed form, quant_bias carries a rounding to fp16 and no float bias. Facts:
+// golden-stick 1.4.1 as it was found by running it.
+#pragma once
+
+#include <memory>
+
+#include "checkpoint/layer_reader.h"
+
+namespace slim {
+
+// W8A8, W8A8_DYNAMIC, W8A16, W4A16 and FLOAT. Activation scales that differ between columns are
+// refused by tensor when they are read (CV-input-scale).
+Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source);
+
+}  // namespace slim
