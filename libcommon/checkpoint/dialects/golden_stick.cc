@@ -20,6 +20,7 @@ class GoldenStick : public ModuleLayers {
  protected:
   Result<std::optional<LogicalLayer>> LinearAt(const TensorEntry& anchor) override;
   Result<Tensor> ReadRole(const LogicalLayer& layer, Role role) const override;
+  Status AddRest(const TensorEntry& entry) override;
 
  private:
   Status TakeScales(LogicalLayer& layer, bool transposed) const;
@@ -146,6 +147,15 @@ Result<Tensor> GoldenStick::ReadRole(const LogicalLayer& layer, Role role) const
   if (role == Role::kWeightOffset) return Expanded(part, wanted);
   part.shape = wanted.shape;
   return part;
+}
+
+// MindSpore's own name of an embedding's weight remains where the model class is not mapped.
+Status GoldenStick::AddRest(const TensorEntry& entry) {
+  LogicalLayer layer = PlainLayer(entry);
+  const auto [module, suffix] = SplitTensorName(entry.name);
+  if (suffix == "embedding_table") layer.name = fmt::format("{}.weight", module);
+  layers_.push_back(std::move(layer));
+  return {};
 }
 
 }  // namespace
