@@ -56,7 +56,7 @@ std::vector<std::string> DialectsOf(const Rule& rule) {
   std::vector<std::string> names;
   for (const DialectTraits& traits : Dialects()) {
     // A directory of parts is no single checkpoint; each part is an ascendv1-v0.
-    if (traits.dialect == Dialect::kMindIEParts) continue;
+    if (traits.dialect == Dialect::kMindIEParts || traits.is_foreign) continue;
     if ((rule.dialects >> static_cast<unsigned>(traits.dialect) & 1U) != 0)
       names.emplace_back(traits.name);
   }

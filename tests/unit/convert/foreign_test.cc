@@ -342,7 +342,7 @@ TEST(Foreign, CompressedTensorsOfMsModelSlimGiveAscendV1Back) {
 }
 
 TEST(Foreign, GoldenStickStaticWithTheBiasFoldedIn) {
-  const std::string input = Golden("golden-stick/mini-qwen2-a8w8-smooth");
+  const std::string input = Golden("../foreign/golden-stick/mini-qwen2-a8w8-smooth");
   const ScratchFolder scratch;
   const auto plan = ConvertTo(input, scratch.Path("out"), To(Dialect::kAscendV1));
   ASSERT_TRUE(plan.ok()) << plan.error().ToString();
@@ -375,7 +375,7 @@ TEST(Foreign, GoldenStickStaticWithTheBiasFoldedIn) {
 }
 
 TEST(Foreign, GoldenStickWeightsOnly) {
-  const std::string input = Golden("golden-stick/mini-qwen3-a16w8");
+  const std::string input = Golden("../foreign/golden-stick/mini-qwen3-a16w8");
   const ScratchFolder scratch;
   MustConvert(input, scratch.Path("out"), To(Dialect::kAscendV1));
   const auto source = Checkpoint::OpenForeign(input);
