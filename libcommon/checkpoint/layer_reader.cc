@@ -29,6 +29,8 @@ Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source) {
       return OpenGoldenStick(source);
     case Dialect::kFp8Block:
       return OpenFp8Block(source);
+    case Dialect::kMindIEParts:
+      break;  // directories of their own, joined by convert/
   }
   return InternalError(fmt::format("no reader for {}", source.traits().name));
 }

@@ -141,7 +141,7 @@ Status AscendTarget::Requantize(const LogicalLayer& layer, LinearRecord& record,
                         "the source is damaged: fetch it again");
     }
     const auto out = codes.as<int8_t>().subspan(i * k, k);
-    const float scale = QuantizeChannelInt8(row, DType::kF32, out);
+    const float scale = QuantizeByRange(row, 8, true, DType::kF32, out).scale;
     scales.as<float>()[i] = scale;
     double signal = 0;
     double noise = 0;
