@@ -90,13 +90,15 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
     return UsageError(fmt::format("--alpha {} is outside 0 to 1", *flags.alpha));
   if (!arguments.Has("smooth-pairs")) return {};
   flags.pairs.clear();
-  for (const std::string& name : arguments.All("smooth-pairs")) {
-    const auto pair = ParseSmoothPair(name);
-    if (!pair) {
-      return UsageError(fmt::format("--smooth-pairs {} is unknown", Quote(name)),
-                        "known: norm-linear, linear-linear, ov, up-down");
+  for (const std::string& list : arguments.All("smooth-pairs")) {
+    for (const std::string_view name : Split(list, ',')) {
+      const auto pair = ParseSmoothPair(name);
+      if (!pair) {
+        return UsageError(fmt::format("--smooth-pairs {} is unknown", Quote(name)),
+                          "known: norm-linear, linear-linear, ov, up-down");
+      }
+      flags.pairs.push_back(*pair);
     }
-    flags.pairs.push_back(*pair);
   }
   return {};
 }
