@@ -25,7 +25,8 @@ TEST(VerifyJson, ReportsAndFailuresInOrder) {
   EXPECT_EQ(reports[0].Find("errors")->AsInteger(), 1);
   EXPECT_EQ(DumpJson(reports[0].Find("findings")->items()[0]),
             R"({"rule": "LIN-shape", "severity": "error", "path": "a/x", "tensor": "t", )"
-            R"("found": "[3]", "wanted": "[4]", "message": "m", "why": "w", "fix": "f"})");
+            R"("found": "[3]", "wanted": "[4]", "message": "m", "why": "w", "fix": "f", )"
+            R"("loader": null, "effect": null})");
   EXPECT_EQ(DumpJson(reports[1]), R"({"path": "b", "ok": false, "error": {"rule": "IN-missing", )"
                                   R"("message": "no such file [IN-missing]", "exit_code": 3}})");
 }
