@@ -134,7 +134,8 @@ Result<Tensor> PackFp4(const Tensor& codes) {
   const auto from = codes.as<uint8_t>();
   const auto to = packed.as<uint8_t>();
   for (size_t i = 0; i < to.size(); ++i)
-    to[i] = static_cast<uint8_t>((from[2 * i] & 0xFU) | (from[2 * i + 1] << 4U));
+    to[i] =
+        static_cast<uint8_t>((from[2 * i] & 0xFU) | (static_cast<unsigned>(from[2 * i + 1]) << 4U));
   return packed;
 }
 
