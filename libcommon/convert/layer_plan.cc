@@ -35,8 +35,8 @@ uint64_t CostOf(const LayerWork& work) {
 
 class LayerPlanner {
  public:
-  LayerPlanner(const Checkpoint& source, const ConvertOptions& options, ThreadPool& pool)
-      : source_(source), options_(options), pool_(pool) {}
+  LayerPlanner(const Checkpoint& source, const ConvertOptions& options)
+      : source_(source), options_(options) {}
 
   Result<ConvertPlan> Run();
 
@@ -51,7 +51,6 @@ class LayerPlanner {
 
   const Checkpoint& source_;
   const ConvertOptions& options_;
-  ThreadPool& pool_;
   std::vector<const LogicalLayer*> order_;
   std::vector<uint32_t> shard_numbers_;
   ConvertPlan plan_;
@@ -255,7 +254,7 @@ bool GoesByLayers(Dialect from, const ConvertOptions& options) {
 
 Result<ConvertPlan> PlanByLayers(const Checkpoint& source, const ConvertOptions& options,
                                  ThreadPool& pool, Listener& listener) {
-  SLIM_ASSIGN(ConvertPlan plan, LayerPlanner(source, options, pool).Run());
+  SLIM_ASSIGN(ConvertPlan plan, LayerPlanner(source, options).Run());
   if (options.measure && plan.loss != LossClass::kExact)
     SLIM_TRY(RunLayers(plan, nullptr, pool, listener));
   return plan;

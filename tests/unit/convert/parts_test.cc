@@ -54,7 +54,7 @@ class Parts : public testing::Test {
 };
 
 TEST_F(Parts, ComeBackByteForByte) {
-  for (const uint64_t ranks : {1, 2, 4}) {
+  for (const uint64_t ranks : {1U, 2U, 4U}) {
     const auto split = ToParts(Path("half"), Path("parts"), ranks);
     ASSERT_TRUE(split.ok()) << split.error().ToString();
     EXPECT_EQ(split->loss, LossClass::kExact);

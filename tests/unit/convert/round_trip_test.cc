@@ -131,7 +131,8 @@ struct RandomCheckpoint {
     const bool int4 =
         name.ends_with("weight") && spec.dtype == DType::kI8 && mindie && type.starts_with("W4");
     for (char& byte : bytes)  // no NaN in any dtype
-      byte = static_cast<char>(int4 ? static_cast<int>(data() % 16) - 8 : data() % 60);
+      byte = static_cast<char>(int4 ? static_cast<int>(data() % 16) - 8
+                                    : static_cast<int>(data() % 60));
     return bytes;
   }
 

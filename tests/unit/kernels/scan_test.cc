@@ -9,7 +9,7 @@ namespace {
 
 TEST(ScanCodes, CountsEveryCodeOnceOnEveryIsa) {
   std::mt19937 random(7);
-  for (const uint64_t count : {0, 1, 15, 16, 63, 64, 65, 130, 1000}) {
+  for (const uint64_t count : {0U, 1U, 15U, 16U, 63U, 64U, 65U, 130U, 1000U}) {
     std::vector<int8_t> codes(count + 1);
     for (int8_t& code : codes) code = static_cast<int8_t>(random());
     CodeScan wanted;
