@@ -105,10 +105,14 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
 
 Result<QuantFlags> ReadOwn(const Arguments& arguments) {
   QuantFlags flags;
-  SLIM_ASSIGN(flags.type, TypeByName(arguments.Text("type", SchemeName(flags.type))));
+  const std::string type = arguments.Text("type", SchemeName(flags.type));
+  // "w8a8c8": the type and an int8 cache beside it.
+  const std::string without_cache = type.substr(0, type.ends_with("c8") ? type.size() - 2 : 0);
+  const bool with_cache = ParseQuantType(without_cache).has_value();
+  SLIM_ASSIGN(flags.type, TypeByName(with_cache ? without_cache : type));
   SLIM_TRY(ReadSmoothing(arguments, flags));
   SLIM_TRY(ReadWeights(arguments, flags));
-  flags.kv_cache = arguments.Text("kv-cache", "none") == "c8";
+  flags.kv_cache = with_cache || arguments.Text("kv-cache", "none") == "c8";
   flags.activation_method = *ParseActivationMethod(arguments.Text("activation-method", "minmax"));
   flags.aggregation = *ParseAggregation(arguments.Text("aggregation", "max"));
   for (const std::string_view flag : {"activation-method", "aggregation"}) {
