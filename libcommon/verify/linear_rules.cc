@@ -362,10 +362,32 @@ class LinearChecker {
   std::map<std::pair<Role, DType>, std::pair<uint64_t, const TensorEntry*>> odd_scales_;
 };
 
+// Codes beside their scales in a directory without a description: one finding instead of one a
+// tensor.
+bool ReportMissingDescription(VerifyContext& context) {
+  if (context.checkpoint().traits().has_description || context.checkpoint().is_single_file())
+    return false;
+  const auto is_quantized = [](const LayerTensors& layer) {
+    const TensorEntry* weight = layer[Role::kWeight];
+    return weight != nullptr && weight->dtype == DType::kI8 &&
+           (layer[Role::kWeightScale] != nullptr || layer[Role::kDeqScale] != nullptr);
+  };
+  const auto count = std::ranges::count_if(context.layers().layers(), is_quantized);
+  if (count == 0) return false;
+  context.Report("DE-missing",
+                 {.found = "none",
+                  .wanted = "quant_model_description*.json",
+                  .message = fmt::format("{} layers hold codes and scales, but there is no "
+                                         "quant_model_description*.json",
+                                         count)});
+  return true;
+}
+
 }  // namespace
 
 void CheckLinears(VerifyContext& context) {
   if (context.checkpoint().traits().has_description && context.description() == nullptr) return;
+  if (ReportMissingDescription(context)) return;
   LinearChecker checker(context);
   for (const LayerTensors& layer : context.layers().layers()) checker.Check(layer);
   checker.Finish();

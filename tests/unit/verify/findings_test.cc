@@ -189,6 +189,12 @@ const Case kMetadataCases[] = {
                  "\"model.norm.weight\"");
        };
      }},
+    {"DE-missing", kStatic,
+     [](CheckpointEditor& e) {
+       e.after = [](const std::string& d) {
+         std::filesystem::remove(d + "/quant_model_description.json");
+       };
+     }},
     {"DE-several", kStatic,
      [](CheckpointEditor& e) { e.files["quant_model_description_w8a8.json"] = "{}"; }},
     {"DE-file-name", kMindIE,
