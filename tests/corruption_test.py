@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Random single corruptions of checkpoints' data, each found with a manifest and named; and no false alarm on untouched ones.
+"""Random single corruptions of checkpoints: of their structure, each found without a manifest; of their data, each found with one
+and named; and no false alarm on untouched ones.
 
-SLIM_CORRUPTIONS sets how many (default 300): a flipped bit, a zeroed page, two tensors of one shape swapped, another value in a JSON
-file, another byte in a side file.
+SLIM_CORRUPTIONS sets how many of each (default 300). Structure: a tensor that is gone or has another name, dtype or shape, another
+label, another shape-bearing value in config.json, a weight file that is gone. Data: a flipped bit, a zeroed page, two tensors of one
+shape swapped, another value in a JSON file, another byte in a side file.
 """
 
 import json
@@ -119,6 +121,93 @@ class Corruptor:
         return name, subject
 
 
+def finding_key(finding):
+    return finding["rule"], finding["tensor"], finding["message"]
+
+
+class StructureCorruptor:
+    """Writes copies of a base with one thing of its structure changed; returns what was done."""
+
+    CONFIG = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size")
+    LABELS = ("FLOAT", "W8A8", "W8A8_DYNAMIC", "W8A16", "W4A16", "W8A8S", "nonsense")
+    DTYPES = ("F32", "F16", "BF16", "I8", "U8", "I32", "I64")
+
+    def __init__(self, base, rng):
+        self.base, self.rng = base, rng
+        self.weights, = [path.name for path in base.glob("*.safetensors")]
+        self.description, = [path.name for path in base.glob("quant_model_description*.json")]
+        content = (base / self.weights).read_bytes()
+        start, tensors = header_of(content)
+        self.tensors = {name: (tensor["dtype"], tensor["shape"], content[start + tensor["data_offsets"][0]:start + tensor["data_offsets"][1]])
+                        for name, tensor in tensors.items()}
+
+    def with_tensors(self, tensors):
+        header, data = {}, b""
+        for name, (dtype, shape, content) in tensors.items():
+            header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+            data += content
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        return self.weights, struct.pack("<Q", len(text)) + text + data
+
+    def tensor(self):
+        return self.rng.choice(sorted(self.tensors))
+
+    def missing(self):
+        gone = self.tensor()
+        return *self.with_tensors({name: tensor for name, tensor in self.tensors.items() if name != gone}), f"without {gone}"
+
+    def renamed(self):
+        old = self.tensor()
+        new = self.rng.choice([old + "x", old.replace(".", "_", 1), "x." + old])
+        return *self.with_tensors({new if name == old else name: tensor for name, tensor in self.tensors.items()}), f"{old} is {new}"
+
+    def dtype(self):
+        name = self.tensor()
+        dtype, shape, content = self.tensors[name]
+        other_dtype = self.rng.choice([known for known in self.DTYPES if known != dtype])
+        size = {"F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1, "I64": 8}
+        resized = (content * 8)[:len(content) // size[dtype] * size[other_dtype]]
+        return *self.with_tensors({**self.tensors, name: (other_dtype, shape, resized)}), f"{name} {dtype} as {other_dtype}"
+
+    def shape(self):
+        while True:
+            name = self.tensor()
+            dtype, shape, content = self.tensors[name]
+            changed = self.rng.choice([[*shape, 1], [1, *shape], shape[::-1]])
+            if changed != shape and not (len(shape) <= 1 and content and changed == [1]):
+                break
+        return *self.with_tensors({**self.tensors, name: (dtype, changed, content)}), f"{name} {shape} as {changed}"
+
+    def label(self):
+        document = json.loads((self.base / self.description).read_text())
+        name = self.rng.choice(sorted(key for key in document if key in self.tensors))
+        old = document[name]
+        document[name] = self.rng.choice([label for label in self.LABELS if label != old])
+        return self.description, json.dumps(document, indent=2).encode(), f"{name} {old} as {document[name]}"
+
+    def config(self):
+        document = json.loads((self.base / "config.json").read_text())
+        key = self.rng.choice(self.CONFIG)
+        old = document[key]
+        document[key] = self.rng.choice([old + 1, old * 2, max(1, old // 2) if old > 1 else old + 3])
+        return "config.json", json.dumps(document, indent=2).encode(), f"{key} {old} as {document[key]}"
+
+    def shard(self):
+        return self.weights, None, "no weights"
+
+    def write(self, folder):
+        kinds = [self.missing, self.renamed, self.dtype, self.shape, self.label, self.config]
+        name, content, what = self.rng.choice([*kinds, *kinds, self.shard])()
+        folder.mkdir()
+        for path in self.base.iterdir():
+            if path.name != name:
+                (folder / path.name).symlink_to(path)
+        if content is not None:
+            (folder / name).write_bytes(content)
+        return what
+
+
 class Corruption(unittest.TestCase):
     def setUp(self):
         self.scratch = tempfile.TemporaryDirectory()
@@ -130,8 +219,22 @@ class Corruption(unittest.TestCase):
     def run_tool(self, *arguments, paths):
         result = subprocess.run([BIN / "slim-verify", *arguments, "--json", "-"], input="".join(f"{path}\n" for path in paths),
                                 capture_output=True, text=True, timeout=600, check=False)
-        self.assertIn(result.returncode, (0, 1), result.stderr[-2000:])
+        self.assertIn(result.returncode, (0, 1, 3), result.stderr[-2000:])
         return json.loads(result.stdout)
+
+    def test_structure_needs_no_manifest(self):
+        wanted = []
+        for base in BASES:
+            corruptor = StructureCorruptor(base, random.Random(base.name))
+            for _ in range(COUNT // len(BASES)):
+                folder = self.folder / f"s{len(wanted)}"
+                wanted.append((folder, f"{base.name}: {corruptor.write(folder)}"))
+        reports = self.run_tool(paths=[folder for folder, _ in wanted])["reports"]
+        sound = {finding_key(finding) for report in self.run_tool(paths=BASES)["reports"] for finding in report["findings"]}
+        missed = [what for (_, what), report in zip(wanted, reports)
+                  if report["ok"] and not {finding_key(finding) for finding in report["findings"]} - sound]
+        print(f"{len(wanted) - len(missed)} of {len(wanted)} corruptions of structure found")
+        self.assertEqual(missed, [])
 
     def test_every_corruption_is_named(self):
         wanted = []

@@ -318,8 +318,22 @@ class LinearChecker {
 
   // ascendv1 keeps every scale in F32 (the goldens); S001 wants the input scales of the others in
   // the model's dtype.
+  // Writers give both the same dtype.
+  void CheckOffsetDType(const LayerTensors& layer) {
+    const TensorEntry* scale = layer[Role::kWeightScale];
+    const TensorEntry* offset = layer[Role::kWeightOffset];
+    if (scale == nullptr || offset == nullptr || scale->dtype == offset->dtype) return;
+    context_.Report("LIN-scale-dtype",
+                    {.tensor = offset->name,
+                     .found = std::string(DTypeName(offset->dtype)),
+                     .wanted = std::string(DTypeName(scale->dtype)),
+                     .message = fmt::format("is {}, its weight_scale is {}",
+                                            DTypeName(offset->dtype), DTypeName(scale->dtype))});
+  }
+
   void CountScaleDTypes(const LayerTensors& layer) {
     const bool one_click = context_.IsDialect(Dialect::kAscendV1);
+    if (!one_click) CheckOffsetDType(layer);
     const auto wanted = one_click ? std::optional(DType::kF32) : context_.model_dtype();
     if (!wanted) return;
     for (const Role role :
