@@ -181,6 +181,13 @@ class LinearChecker {
                                           .message = fmt::format("is FLOAT, but its dtype is {}",
                                                                  DTypeName(weight.dtype))});
     }
+    if (const TensorEntry* bias = layer[Role::kBias]; bias != nullptr && !IsFloating(bias->dtype)) {
+      context_.Report("LIN-float-codes", {.tensor = bias->name,
+                                          .found = std::string(DTypeName(bias->dtype)),
+                                          .wanted = Names(DTypeSet::kFloats),
+                                          .message = fmt::format("is FLOAT, but its dtype is {}",
+                                                                 DTypeName(bias->dtype))});
+    }
     for (const Role role : kQuantizationRoles) {
       if (layer[role] != nullptr) ReportExtra(*layer[role], "FLOAT");
     }
