@@ -278,7 +278,7 @@ class Pipeline {
   Status WriteRotated(const std::string& name, std::span<const float> norm) {
     SLIM_ASSIGN(const Tensor rotated, Rotated(name, norm));
     SLIM_ASSIGN(const Tensor cast,
-                CastFloat(name, rotated.view(), source_.Find(name)->dtype, pool_));
+                CastFloat(name, rotated.view(), plan_.FindTensor(name)->dtype, pool_));
     return writer_->Write(name, cast.data.bytes());
   }
 
