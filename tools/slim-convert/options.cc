@@ -5,6 +5,28 @@
 namespace slim {
 namespace {
 
+// Of both commands.
+constexpr Flag kTp = {.name = "tp",
+                      .kind = FlagKind::kInteger,
+                      .help = "tensor-parallel ranks of mindie-parts",
+                      .value = "N",
+                      .group = "Conversion",
+                      .minimum = 1,
+                      .maximum = 64};
+constexpr Flag kAllowLoss = {.name = "allow-loss",
+                             .help = "write although values are rounded; the receipt says how much",
+                             .group = "Conversion"};
+constexpr Flag kKeepExtra = {.name = "keep-extra",
+                             .help = "also copy code (*.py) and side files of unknown purpose",
+                             .group = "Conversion"};
+constexpr Flag DTypeFlag(std::string_view choices, std::string_view help) {
+  return {.name = "dtype",
+          .kind = FlagKind::kChoice,
+          .help = help,
+          .group = "Conversion",
+          .choices = choices};
+}
+
 constexpr Flag kFlags[] = {
     {.name = "to",
      .kind = FlagKind::kText,
@@ -15,26 +37,12 @@ constexpr Flag kFlags[] = {
     {.name = "dequantize",
      .help = "write codes times scales as a float checkpoint (implies --to hf)",
      .group = "Conversion"},
-    {.name = "dtype",
-     .kind = FlagKind::kChoice,
-     .help =
-         "rewrite float tensors, deq_scale and torch_dtype for this model dtype; fp32 only with "
-         "--dequantize",
-     .group = "Conversion",
-     .choices = "bf16 fp16 fp32"},
-    {.name = "tp",
-     .kind = FlagKind::kInteger,
-     .help = "tensor-parallel ranks of mindie-parts",
-     .value = "N",
-     .group = "Conversion",
-     .minimum = 1,
-     .maximum = 64},
-    {.name = "allow-loss",
-     .help = "write although values are rounded; the receipt says how much",
-     .group = "Conversion"},
-    {.name = "keep-extra",
-     .help = "also copy code (*.py) and side files of unknown purpose",
-     .group = "Conversion"},
+    DTypeFlag("bf16 fp16 fp32",
+              "rewrite float tensors, deq_scale and torch_dtype for this model dtype; fp32 only "
+              "with --dequantize"),
+    kTp,
+    kAllowLoss,
+    kKeepExtra,
     {.name = "plan",
      .help = "print what would change, tensor by tensor (with --verbose all), and write nothing",
      .group = "Conversion"},
@@ -56,24 +64,10 @@ constexpr Flag kCompressorFlags[] = {
      .help = "directory to write; --output does the same",
      .value = "PATH",
      .group = "Conversion"},
-    {.name = "tp",
-     .kind = FlagKind::kInteger,
-     .help = "tensor-parallel ranks",
-     .value = "N",
-     .group = "Conversion",
-     .minimum = 1,
-     .maximum = 64},
-    {.name = "dtype",
-     .kind = FlagKind::kChoice,
-     .help = "fp16 rounds a model of another dtype on the way",
-     .group = "Conversion",
-     .choices = "fp16"},
-    {.name = "allow-loss",
-     .help = "write although values are rounded; the receipt says how much",
-     .group = "Conversion"},
-    {.name = "keep-extra",
-     .help = "also copy code (*.py) and side files of unknown purpose",
-     .group = "Conversion"},
+    kTp,
+    DTypeFlag("fp16", "fp16 rounds a model of another dtype on the way"),
+    kAllowLoss,
+    kKeepExtra,
     {.name = "plan", .help = "print what would be done, and write nothing", .group = "Conversion"},
 };
 constexpr Command kCommands[] = {
