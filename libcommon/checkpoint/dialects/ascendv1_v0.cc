@@ -1,7 +1,5 @@
 #include "checkpoint/dialects/ascendv1_v0.h"
 
-#include <fmt/format.h>
-
 #include "checkpoint/dialects/traditional.h"
 
 namespace slim {
@@ -31,9 +29,8 @@ const DialectTraits kAscendV1V0Traits = {
     .packs_int4 = true,
     .cache_first = true,
     .role_order = kTraditionalRoleOrder,
-    .description_name =
-        [](std::string_view) { return std::string("quant_model_description.json"); },
-    .weight_stem = [](std::string_view type) { return fmt::format("quant_model_weight_{}", type); },
+    .description_name = PlainDescriptionName,
+    .weight_stem = TypedWeightStem,
     .write_globals = WriteGlobals,
 };
 

@@ -1,7 +1,5 @@
 #include "checkpoint/dialects/mindie.h"
 
-#include <fmt/format.h>
-
 #include "checkpoint/dialects/traditional.h"
 
 namespace slim {
@@ -30,9 +28,8 @@ const DialectTraits kMindIETraits = {
     .packs_int4 = false,
     .cache_first = true,
     .role_order = kTraditionalRoleOrder,
-    .description_name =
-        [](std::string_view type) { return fmt::format("quant_model_description_{}.json", type); },
-    .weight_stem = [](std::string_view type) { return fmt::format("quant_model_weight_{}", type); },
+    .description_name = TypedDescriptionName,
+    .weight_stem = TypedWeightStem,
     .write_globals = WriteGlobals,
 };
 

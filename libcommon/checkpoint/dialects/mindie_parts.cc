@@ -1,7 +1,5 @@
 #include "checkpoint/dialects/mindie_parts.h"
 
-#include <fmt/format.h>
-
 #include "checkpoint/dialects/traditional.h"
 
 namespace slim {
@@ -30,9 +28,8 @@ const DialectTraits kMindIEPartsTraits = {
     .packs_int4 = false,
     .cache_first = true,
     .role_order = kTraditionalRoleOrder,
-    .description_name =
-        [](std::string_view) { return std::string("quant_model_description.json"); },
-    .weight_stem = [](std::string_view type) { return fmt::format("quant_model_weight_{}", type); },
+    .description_name = PlainDescriptionName,
+    .weight_stem = TypedWeightStem,
     .write_globals = WriteGlobals,
 };
 
