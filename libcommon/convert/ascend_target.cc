@@ -14,7 +14,6 @@
 #include "linear/int4.h"
 #include "linear/int8.h"
 #include "linear/w8a8.h"
-#include "model/model_config.h"
 
 namespace slim {
 namespace {
@@ -22,7 +21,7 @@ namespace {
 class AscendTarget : public LayerTarget {
  public:
   AscendTarget(const LayerReader& reader, DType model_dtype)
-      : reader_(reader), model_dtype_(model_dtype) {}
+      : LayerTarget(reader), model_dtype_(model_dtype) {}
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -43,7 +42,6 @@ class AscendTarget : public LayerTarget {
   void FoldStatic(LinearRecord& record) const;
   static void RecomputeQuantBias(LinearRecord& record, LayerLoss& loss);
 
-  const LayerReader& reader_;
   DType model_dtype_;
 };
 
@@ -266,12 +264,9 @@ Result<std::unique_ptr<LayerTarget>> MakeAscendTarget(const LayerReader& reader,
   if (options.dtype)
     return UsageError("--dtype does not go with this conversion",
                       "convert first, then slim-convert --to ascendv1 --dtype");
-  DType dtype = DType::kBF16;
-  if (reader.source().config() != nullptr) {
-    SLIM_ASSIGN(const std::optional<DType> named, ConfigDType(*reader.source().config()));
-    dtype = named.value_or(DType::kF32);
-  }
-  return std::unique_ptr<LayerTarget>(std::make_unique<AscendTarget>(reader, dtype));
+  SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
+  return std::unique_ptr<LayerTarget>(
+      std::make_unique<AscendTarget>(reader, named.value_or(DType::kF32)));
 }
 
 }  // namespace slim

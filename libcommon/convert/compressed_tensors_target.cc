@@ -8,7 +8,6 @@
 #include "convert/plan.h"
 #include "json/json.h"
 #include "kernels/convert.h"
-#include "model/model_config.h"
 
 namespace slim {
 namespace {
@@ -16,7 +15,7 @@ namespace {
 class CompressedTensorsTarget : public LayerTarget {
  public:
   CompressedTensorsTarget(const LayerReader& reader, DType model_dtype)
-      : reader_(reader), model_dtype_(model_dtype) {}
+      : LayerTarget(reader), model_dtype_(model_dtype) {}
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -31,7 +30,6 @@ class CompressedTensorsTarget : public LayerTarget {
   DType NarrowestExact(std::span<const float> values) const;
   Json Group(std::vector<std::string> targets, bool is_static, bool symmetric) const;
 
-  const LayerReader& reader_;
   DType model_dtype_;
 };
 
@@ -243,12 +241,9 @@ Status CompressedTensorsTarget::Finish(const std::vector<LayerPlan>& plans, Writ
 Result<std::unique_ptr<LayerTarget>> MakeCompressedTensorsTarget(const LayerReader& reader,
                                                                  const ConvertOptions& options) {
   if (options.dtype) return UsageError("--dtype does not go with --to compressed-tensors");
-  DType dtype = DType::kF32;
-  if (reader.source().config() != nullptr) {
-    SLIM_ASSIGN(const std::optional<DType> named, ConfigDType(*reader.source().config()));
-    dtype = named.value_or(DType::kF32);
-  }
-  return std::unique_ptr<LayerTarget>(std::make_unique<CompressedTensorsTarget>(reader, dtype));
+  SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
+  return std::unique_ptr<LayerTarget>(
+      std::make_unique<CompressedTensorsTarget>(reader, named.value_or(DType::kF32)));
 }
 
 }  // namespace slim

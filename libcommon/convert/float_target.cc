@@ -7,7 +7,6 @@
 #include "convert/dequantize.h"
 #include "convert/plan.h"
 #include "kernels/convert.h"
-#include "model/model_config.h"
 
 namespace slim {
 namespace {
@@ -19,7 +18,7 @@ bool IsModelFloat(DType dtype) { return CanConvertFromFloat(dtype); }
 class FloatTarget : public LayerTarget {
  public:
   FloatTarget(const LayerReader& reader, std::optional<DType> asked, DType weights, bool allow_loss)
-      : reader_(reader), asked_(asked), weights_(weights), allow_loss_(allow_loss) {}
+      : LayerTarget(reader), asked_(asked), weights_(weights), allow_loss_(allow_loss) {}
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -33,7 +32,6 @@ class FloatTarget : public LayerTarget {
   Result<bool> IsZeroNormBias(const LogicalLayer& layer) const;
   DType PlainDType(DType dtype) const { return asked_ && IsModelFloat(dtype) ? *asked_ : dtype; }
 
-  const LayerReader& reader_;
   std::optional<DType> asked_;
   DType weights_;
   bool allow_loss_;
@@ -153,8 +151,8 @@ Result<std::unique_ptr<LayerTarget>> MakeFloatTarget(const LayerReader& reader,
   DType weights = DType::kBF16;
   if (options.dtype) {
     weights = *options.dtype;
-  } else if (reader.source().config() != nullptr) {
-    SLIM_ASSIGN(const std::optional<DType> named, ConfigDType(*reader.source().config()));
+  } else {
+    SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
     if (named && IsModelFloat(*named)) weights = *named;
   }
   return std::unique_ptr<LayerTarget>(

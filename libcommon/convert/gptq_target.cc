@@ -16,7 +16,7 @@ constexpr uint64_t kFields = 4;  // codes a word
 
 class GptqTarget : public LayerTarget {
  public:
-  explicit GptqTarget(const LayerReader& reader) : reader_(reader) {}
+  using LayerTarget::LayerTarget;
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -26,8 +26,6 @@ class GptqTarget : public LayerTarget {
 
  private:
   Status CheckLayer(const LogicalLayer& layer) const;
-
-  const LayerReader& reader_;
 };
 
 Status GptqTarget::CheckLayer(const LogicalLayer& layer) const {

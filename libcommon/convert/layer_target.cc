@@ -6,8 +6,14 @@
 #include "convert/codes_targets.h"
 #include "convert/float_target.h"
 #include "convert/plan.h"
+#include "model/model_config.h"
 
 namespace slim {
+
+Result<std::optional<DType>> ModelDTypeOf(const LayerReader& reader) {
+  const Json* config = reader.source().config();
+  return config == nullptr ? std::optional<DType>() : ConfigDType(*config);
+}
 
 Result<std::unique_ptr<LayerTarget>> MakeLayerTarget(const LayerReader& reader,
                                                      const ConvertOptions& options) {

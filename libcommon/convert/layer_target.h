@@ -49,6 +49,8 @@ struct LayerLoss {
 
 class LayerTarget {
  public:
+  // `reader` outlives the target.
+  explicit LayerTarget(const LayerReader& reader) : reader_(reader) {}
   virtual ~LayerTarget() = default;
   // Headers, and parts other than weights where values decide.
   virtual Result<LayerPlan> Plan(const LogicalLayer& layer) const = 0;
@@ -59,7 +61,13 @@ class LayerTarget {
   // After every layer is planned: what the whole checkpoint says of itself.
   virtual Status Finish(const std::vector<LayerPlan>& plans, WritePlan& write, ConfigTarget& config,
                         std::vector<std::string>& notes) const = 0;
+
+ protected:
+  const LayerReader& reader_;
 };
+
+// The dtype that config.json of the source names; nothing where it names none.
+Result<std::optional<DType>> ModelDTypeOf(const LayerReader& reader);
 
 // `reader` outlives the target. Errors: CV-no-edge where the dialect cannot be written from this
 // source.
