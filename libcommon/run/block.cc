@@ -43,14 +43,14 @@ BlockParts DecoderBlock::Parts() {
   return parts;
 }
 
-void DecoderBlock::ForwardAttention(float* hidden, uint64_t t, uint64_t first,
-                                    const RopeTable& rope, KvCacheLayer& cache,
+void DecoderBlock::ForwardAttention(float* hidden, std::span<const SequenceSlice> slices,
                                     const BlockOptions& options, ThreadPool& pool) const {
+  const uint64_t t = TotalTokens(slices);
   BlockScratch own;
   BlockScratch& scratch = options.scratch != nullptr ? *options.scratch : own;
   scratch.normed.resize(t * hidden_size_);
   input_norm_.Apply(hidden, t, options.norm_eps.value_or(eps_), scratch.normed.data(), pool);
-  attention_.Forward(scratch.normed.data(), t, first, rope, cache, options, scratch, pool);
+  attention_.Forward(scratch.normed.data(), slices, options, scratch, pool);
   AddInPlace(hidden, scratch.projected.data(), t * hidden_size_);
 }
 
@@ -74,8 +74,14 @@ Status DecoderBlock::ForwardMlp(float* hidden, uint64_t t, const BlockOptions& o
 Status DecoderBlock::Forward(float* hidden, uint64_t t, uint64_t first, const RopeTable& rope,
                              KvCacheLayer& cache, const BlockOptions& options,
                              ThreadPool& pool) const {
-  ForwardAttention(hidden, t, first, rope, cache, options, pool);
-  return ForwardMlp(hidden, t, options, pool);
+  const SequenceSlice slice{t, first, &rope, &cache};
+  return Forward(hidden, {&slice, 1}, options, pool);
+}
+
+Status DecoderBlock::Forward(float* hidden, std::span<const SequenceSlice> slices,
+                             const BlockOptions& options, ThreadPool& pool) const {
+  ForwardAttention(hidden, slices, options, pool);
+  return ForwardMlp(hidden, TotalTokens(slices), options, pool);
 }
 
 }  // namespace slim

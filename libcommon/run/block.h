@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
@@ -21,6 +22,7 @@
 #include "run/norm.h"
 #include "run/rope.h"
 #include "run/self_attention.h"
+#include "run/sequence_slice.h"
 
 namespace slim {
 
@@ -43,10 +45,13 @@ class DecoderBlock {
   // rows for every position. Errors: reading streamed experts.
   Status Forward(float* hidden, uint64_t t, uint64_t first, const RopeTable& rope,
                  KvCacheLayer& cache, const BlockOptions& options, ThreadPool& pool) const;
+  // The same for several sequences at once: `hidden` has the rows of all slices.
+  Status Forward(float* hidden, std::span<const SequenceSlice> slices, const BlockOptions& options,
+                 ThreadPool& pool) const;
   // The two halves of Forward. The second knows no positions: tokens of several sequences may go
   // through it at once, which reads each streamed expert once for all of them.
-  void ForwardAttention(float* hidden, uint64_t t, uint64_t first, const RopeTable& rope,
-                        KvCacheLayer& cache, const BlockOptions& options, ThreadPool& pool) const;
+  void ForwardAttention(float* hidden, std::span<const SequenceSlice> slices,
+                        const BlockOptions& options, ThreadPool& pool) const;
   Status ForwardMlp(float* hidden, uint64_t t, const BlockOptions& options, ThreadPool& pool) const;
 
  private:

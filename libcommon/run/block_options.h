@@ -9,6 +9,7 @@
 
 #include "run/linear_layer.h"
 #include "run/norm.h"
+#include "run/rope.h"
 #include "run/router.h"
 
 namespace slim {
@@ -20,12 +21,19 @@ namespace slim {
 using LinearTap =
     std::function<void(std::string_view name, const float* x, uint64_t t, uint64_t k)>;
 
+// Where a row of a call stands in its sequence.
+struct RowPosition {
+  const RopeTable* rope = nullptr;
+  uint64_t position = 0;
+};
+
 // Arrays that a forward pass needs; handed in again, they save allocations.
 struct BlockScratch {
   std::vector<float> normed, queries, keys, values, attended, projected, gate, up;
   std::vector<float> latent, compressed, expanded;         // latent attention
   std::vector<float> scores, expert_input, shared, mixed;  // experts
   Routing routing;
+  std::vector<RowPosition> positions;
 };
 
 // Gives the array that the linear computes with instead of x: [t, k], alive until the linear has

@@ -14,9 +14,6 @@
 namespace slim {
 namespace {
 
-// Tokens that pass through the blocks together; bounds the activations of a long prompt.
-constexpr uint64_t kChunk = 512;
-
 Error NotFinite(std::string_view what) {
   return InputError("RUN-not-finite",
                     fmt::format("the output of {} has a NaN or an infinity", Quote(what)),
@@ -80,62 +77,120 @@ Phase Model::PhaseOf(uint64_t tokens, uint64_t before) const {
   return tokens == 1 && before > 0 ? Phase::kDecode : Phase::kPrefill;
 }
 
-Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, Phase phase) const {
+void Model::Embed(std::span<const int32_t> tokens, std::vector<float>& hidden) const {
   const LinearLayer& embedding = head_.tied() ? head_.linear() : embedding_;
-  const uint64_t t = tokens.size();
-  std::vector<float>& hidden = sequence.hidden_;
-  hidden.resize(t * config_.hidden_size);
-  for (uint64_t i = 0; i < t; ++i)
+  hidden.resize(tokens.size() * config_.hidden_size);
+  for (uint64_t i = 0; i < tokens.size(); ++i)
     embedding.WeightRow(static_cast<uint64_t>(tokens[i]), hidden.data() + i * config_.hidden_size);
+}
+
+BlockOptions Model::OptionsOf(Phase phase, BlockScratch& scratch) const {
   BlockOptions options;
   options.backend = backend_;
   options.phase = phase;
-  options.scratch = &sequence.scratch_;
+  options.scratch = &scratch;
   options.routing_tap = routing_tap_;
-  for (const DecoderBlock& block : blocks_) SLIM_TRY(ForwardBlock(block, t, sequence, options));
+  return options;
+}
+
+Status Model::ForEachBlock(const std::function<Status(const DecoderBlock&)>& visit) const {
+  for (const DecoderBlock& block : blocks_) {
+    SLIM_TRY(CheckInterrupt());
+    SLIM_TRY(visit(block));
+  }
   if (checkpoint_ == nullptr) return {};
   for (uint64_t layer = 0; layer < config_.num_layers; ++layer) {
+    SLIM_TRY(CheckInterrupt());
     SLIM_ASSIGN(const DecoderBlock block, DecoderBlock::Load(*checkpoint_, config_, layer, backend_,
                                                              ExpertStorage::kStreamed));
-    SLIM_TRY(ForwardBlock(block, t, sequence, options));
+    SLIM_TRY(visit(block));
   }
   return {};
 }
 
-Status Model::ForwardBlock(const DecoderBlock& block, uint64_t t, Sequence& sequence,
-                           const BlockOptions& options) const {
-  SLIM_TRY(CheckInterrupt());
+Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, Phase phase) const {
   std::vector<float>& hidden = sequence.hidden_;
-  KvCacheLayer& cache = sequence.caches_[block.layer()];
-  SLIM_TRY(block.Forward(hidden.data(), t, cache.length(), sequence.rope_, cache, options, *pool_));
-  if (AllFinite(hidden.data(), hidden.size())) return {};
-  return NotFinite(BlockPrefix(config_, block.layer()));
+  Embed(tokens, hidden);
+  const BlockOptions options = OptionsOf(phase, sequence.scratch_);
+  return ForEachBlock([&](const DecoderBlock& block) -> Status {
+    KvCacheLayer& cache = sequence.caches_[block.layer()];
+    SLIM_TRY(block.Forward(hidden.data(), tokens.size(), cache.length(), sequence.rope_, cache,
+                           options, *pool_));
+    if (AllFinite(hidden.data(), hidden.size())) return {};
+    return NotFinite(BlockPrefix(config_, block.layer()));
+  });
 }
 
 Status Model::Forward(std::span<const int32_t> tokens, Sequence& sequence, bool last_only,
                       std::vector<float>& logits) const {
+  return ForwardTokens(tokens, sequence, PhaseOf(tokens.size(), sequence.length()),
+                       last_only ? LogitRows::kLast : LogitRows::kAll, logits);
+}
+
+Status Model::Prefill(std::span<const int32_t> tokens, Sequence& sequence, LogitRows rows,
+                      std::vector<float>& logits) const {
+  return ForwardTokens(tokens, sequence, PhaseOf(tokens.size(), 0), rows, logits);
+}
+
+Status Model::ForwardTokens(std::span<const int32_t> tokens, Sequence& sequence, Phase phase,
+                            LogitRows rows, std::vector<float>& logits) const {
   SLIM_TRY(CheckTokenIds(config_, tokens));
   const uint64_t vocabulary = config_.vocab_size;
   const uint64_t hidden_size = config_.hidden_size;
   // All rows at once: dynamic scaling depends on the length of the whole call.
   sequence.rope_.Extend(sequence.length() + tokens.size());
-  logits.resize((last_only ? 1 : tokens.size()) * vocabulary);
-  BlockOptions options;
-  options.backend = backend_;
-  options.phase = PhaseOf(tokens.size(), sequence.length());
+  const uint64_t wanted = rows == LogitRows::kAll ? tokens.size() : 1;
+  logits.resize(rows == LogitRows::kNone ? 0 : wanted * vocabulary);
+  const BlockOptions options = OptionsOf(phase, sequence.scratch_);
   // Reading the blocks costs more than wide activations.
-  const uint64_t chunk = checkpoint_ != nullptr ? tokens.size() : kChunk;
+  const uint64_t chunk = checkpoint_ != nullptr ? tokens.size() : kPromptPart;
   for (uint64_t begin = 0; begin < tokens.size(); begin += chunk) {
     const uint64_t t = std::min(chunk, tokens.size() - begin);
-    SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence, options.phase));
-    if (!last_only) {
+    SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence, phase));
+    if (rows == LogitRows::kAll) {
       head_.Logits(sequence.hidden_.data(), t, logits.data() + begin * vocabulary, options, *pool_);
-    } else if (begin + t == tokens.size()) {
+    } else if (rows == LogitRows::kLast && begin + t == tokens.size()) {
       head_.Logits(sequence.hidden_.data() + (t - 1) * hidden_size, 1, logits.data(), options,
                    *pool_);
     }
   }
   if (!AllFinite(logits.data(), logits.size())) return NotFinite(kLmHeadName);
+  return {};
+}
+
+Status Model::DecodeBlock(const DecoderBlock& block, const BlockOptions& options,
+                          DecodeBatch& batch) const {
+  for (size_t i = 0; i < batch.sequences.size(); ++i) {
+    Sequence& sequence = *batch.sequences[i];
+    KvCacheLayer& cache = sequence.caches_[block.layer()];
+    batch.slices[i] = {1, cache.length(), &sequence.rope_, &cache};
+  }
+  SLIM_TRY(block.Forward(batch.hidden.data(), batch.slices, options, *pool_));
+  for (size_t i = 0; i < batch.sequences.size(); ++i) {
+    if (!batch.statuses[i].ok()) continue;
+    if (!AllFinite(batch.hidden.data() + i * config_.hidden_size, config_.hidden_size))
+      batch.statuses[i] = NotFinite(BlockPrefix(config_, block.layer()));
+  }
+  return {};
+}
+
+Status Model::Decode(DecodeBatch& batch) const {
+  const uint64_t count = batch.sequences.size();
+  SLIM_TRY(CheckTokenIds(config_, batch.tokens));
+  for (Sequence* sequence : batch.sequences) sequence->rope_.Extend(sequence->length() + 1);
+  batch.statuses.assign(count, Status());
+  batch.slices.resize(count);
+  Embed(batch.tokens, batch.hidden);
+  const BlockOptions options = OptionsOf(PhaseOf(1, 1), batch.scratch);
+  SLIM_TRY(
+      ForEachBlock([&](const DecoderBlock& block) { return DecodeBlock(block, options, batch); }));
+  const uint64_t vocabulary = config_.vocab_size;
+  batch.logits.resize(count * vocabulary);
+  head_.Logits(batch.hidden.data(), count, batch.logits.data(), options, *pool_);
+  for (size_t i = 0; i < count; ++i) {
+    if (batch.statuses[i].ok() && !AllFinite(batch.logits.data() + i * vocabulary, vocabulary))
+      batch.statuses[i] = NotFinite(kLmHeadName);
+  }
   return {};
 }
 

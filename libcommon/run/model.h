@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -29,6 +30,9 @@ class Sequence {
   // Keeps the first `length` tokens (<= length()).
   void Truncate(uint64_t length);
   void Reserve(uint64_t positions);
+  // Rotary rows for a prompt of `positions` that is going to be taken in parts: dynamic scaling
+  // depends on the whole of it.
+  void Expect(uint64_t positions) { rope_.Extend(positions); }
 
  private:
   friend class Model;
@@ -37,6 +41,23 @@ class Sequence {
   BlockScratch scratch_;
   std::vector<float> hidden_;
 };
+
+// One token each of several sequences, computed together: every weight is read once for all. What a
+// sequence gets is, bit for bit, what it gets alone.
+struct DecodeBatch {
+  std::vector<Sequence*> sequences;
+  std::vector<int32_t> tokens;  // one a sequence
+  // Filled by Model::Decode:
+  std::vector<float> logits;     // [sequences, vocab_size]
+  std::vector<Status> statuses;  // RUN-not-finite of a sequence, which is of no use then
+
+  BlockScratch scratch;  // memory that is kept between calls
+  std::vector<float> hidden;
+  std::vector<SequenceSlice> slices;
+};
+
+// Which rows of logits a call wants.
+enum class LogitRows : uint8_t { kNone, kLast, kAll };
 
 // kStreamed: a block is read when a call needs it and dropped again, of its routed experts only
 // those that a token goes to; every call reads the blocks once. For models larger than memory.
@@ -64,11 +85,27 @@ class Model {
   // sequence is of no use until it is cleared.
   Status Forward(std::span<const int32_t> tokens, Sequence& sequence, bool last_only,
                  std::vector<float>& logits) const;
+  // The same of a part of a prompt: prefill also where the part is one token. Parts that end at
+  // multiples of kPromptPart are what Forward does of the whole.
+  Status Prefill(std::span<const int32_t> tokens, Sequence& sequence, LogitRows rows,
+                 std::vector<float>& logits) const;
+  // One more token of every sequence of the batch, none of which is empty. An error concerns them
+  // all (RUN-token-range, reading of a streamed model, kCancelled); statuses are of single ones.
+  Status Decode(DecodeBatch& batch) const;
+
+  // Tokens that pass through the blocks together; bounds the activations of a long prompt.
+  static constexpr uint64_t kPromptPart = 512;
 
  private:
   Model() = default;
-  Status ForwardBlock(const DecoderBlock& block, uint64_t t, Sequence& sequence,
-                      const BlockOptions& options) const;
+  Status ForwardTokens(std::span<const int32_t> tokens, Sequence& sequence, Phase phase,
+                       LogitRows rows, std::vector<float>& logits) const;
+  // Calls `visit` with every block in order, read where the model is streamed.
+  Status ForEachBlock(const std::function<Status(const DecoderBlock&)>& visit) const;
+  Status DecodeBlock(const DecoderBlock& block, const BlockOptions& options,
+                     DecodeBatch& batch) const;
+  void Embed(std::span<const int32_t> tokens, std::vector<float>& hidden) const;
+  BlockOptions OptionsOf(Phase phase, BlockScratch& scratch) const;
   // The blocks over one chunk of a prompt; leaves the result in the sequence's hidden_.
   Status ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, Phase phase) const;
   Phase PhaseOf(uint64_t tokens, uint64_t before) const;

@@ -76,32 +76,32 @@ uint64_t SelfAttention::bytes() const {
   return total;
 }
 
-void SelfAttention::NormAndRotate(float* heads, uint64_t t, uint64_t count, uint64_t first,
-                                  const std::optional<Norm>& norm, const RopeTable& rope,
+void SelfAttention::NormAndRotate(float* heads, std::span<const RowPosition> positions,
+                                  uint64_t count, const std::optional<Norm>& norm,
                                   ThreadPool& pool) const {
+  const uint64_t t = positions.size();
   if (norm) norm->Apply(heads, t * count, config_.rms_norm_eps, heads, pool);
   const uint64_t stride = count * config_.head_dim;
   pool.ParallelFor(t, std::max<uint64_t>(1, 4096 / stride), [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
       for (uint64_t head = 0; head < count; ++head)
-        rope.Rotate(heads + i * stride + head * config_.head_dim, first + i);
+        positions[i].rope->Rotate(heads + i * stride + head * config_.head_dim,
+                                  positions[i].position);
     }
   });
 }
 
-void SelfAttention::GroupedHeads(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
-                                 const BlockOptions& options, BlockScratch& scratch,
-                                 ThreadPool& pool) const {
+void SelfAttention::GroupedHeads(const float* x, uint64_t t, const BlockOptions& options,
+                                 BlockScratch& scratch, ThreadPool& pool) const {
   Project(*q_, x, t, scratch.queries, options, pool);
   Project(*k_, x, t, scratch.keys, options, pool);
   Project(*v_, x, t, scratch.values, options, pool);
-  NormAndRotate(scratch.queries.data(), t, config_.num_heads, first, q_norm_, rope, pool);
-  NormAndRotate(scratch.keys.data(), t, config_.num_kv_heads, first, k_norm_, rope, pool);
+  NormAndRotate(scratch.queries.data(), scratch.positions, config_.num_heads, q_norm_, pool);
+  NormAndRotate(scratch.keys.data(), scratch.positions, config_.num_kv_heads, k_norm_, pool);
 }
 
-void SelfAttention::LatentHeads(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
-                                const BlockOptions& options, BlockScratch& scratch,
-                                ThreadPool& pool) const {
+void SelfAttention::LatentHeads(const float* x, uint64_t t, const BlockOptions& options,
+                                BlockScratch& scratch, ThreadPool& pool) const {
   const MlaConfig& mla = *config_.mla;
   const uint64_t heads = config_.num_heads;
   const uint64_t dim = config_.head_dim;
@@ -122,15 +122,15 @@ void SelfAttention::LatentHeads(const float* x, uint64_t t, uint64_t first, cons
   Project(*kv_b_, scratch.compressed.data(), t, scratch.expanded, options, pool);
   scratch.keys.resize(t * heads * dim);
   scratch.values.resize(t * heads * mla.value_dim);
-  const auto rotate = [&](float* part, uint64_t position) {
-    mla.interleaved ? rope.RotatePairs(part, position) : rope.Rotate(part, position);
+  const auto rotate = [&](float* part, const RowPosition& at) {
+    mla.interleaved ? at.rope->RotatePairs(part, at.position) : at.rope->Rotate(part, at.position);
   };
   pool.ParallelFor(t, 1, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
       float* shared = scratch.latent.data() + i * latent + mla.kv_lora_rank;
-      rotate(shared, first + i);
+      rotate(shared, scratch.positions[i]);
       for (uint64_t head = i * heads; head < (i + 1) * heads; ++head) {
-        rotate(scratch.queries.data() + head * dim + mla.nope_dim, first + i);
+        rotate(scratch.queries.data() + head * dim + mla.nope_dim, scratch.positions[i]);
         const float* expanded = scratch.expanded.data() + head * (mla.nope_dim + mla.value_dim);
         float* key = scratch.keys.data() + head * dim;
         std::copy_n(shared, mla.rope_dim, std::copy_n(expanded, mla.nope_dim, key));
@@ -151,20 +151,36 @@ void SelfAttention::AddParts(BlockParts& parts) {
   }
 }
 
-void SelfAttention::Forward(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
-                            KvCacheLayer& cache, const BlockOptions& options, BlockScratch& scratch,
+void SelfAttention::Forward(const float* x, std::span<const SequenceSlice> slices,
+                            const BlockOptions& options, BlockScratch& scratch,
                             ThreadPool& pool) const {
+  scratch.positions.clear();
+  for (const SequenceSlice& slice : slices) {
+    for (uint64_t i = 0; i < slice.tokens; ++i)
+      scratch.positions.push_back({slice.rope, slice.first + i});
+  }
+  const uint64_t t = scratch.positions.size();
   if (config_.mla) {
-    LatentHeads(x, t, first, rope, options, scratch, pool);
+    LatentHeads(x, t, options, scratch, pool);
   } else {
-    GroupedHeads(x, t, first, rope, options, scratch, pool);
+    GroupedHeads(x, t, options, scratch, pool);
   }
   if (options.cache_tap) options.cache_tap(scratch.keys.data(), scratch.values.data(), t);
-  cache.Append(scratch.keys.data(), scratch.values.data(), t);
-  scratch.attended.resize(t * config_.num_heads * config_.ValueDim());
-  Attend({config_.num_heads, config_.num_kv_heads, config_.head_dim, window_, config_.ValueDim(),
-          scale_},
-         scratch.queries.data(), t, first, cache, scratch.attended.data(), pool);
+  const uint64_t query_width = config_.num_heads * config_.head_dim;
+  const uint64_t key_width = config_.num_kv_heads * config_.head_dim;
+  const uint64_t value_width = config_.num_kv_heads * config_.ValueDim();
+  const uint64_t out_width = config_.num_heads * config_.ValueDim();
+  const AttentionShape shape{config_.num_heads, config_.num_kv_heads, config_.head_dim,
+                             window_,           config_.ValueDim(),   scale_};
+  scratch.attended.resize(t * out_width);
+  uint64_t row = 0;
+  for (const SequenceSlice& slice : slices) {
+    slice.cache->Append(scratch.keys.data() + row * key_width,
+                        scratch.values.data() + row * value_width, slice.tokens);
+    Attend(shape, scratch.queries.data() + row * query_width, slice.tokens, slice.first,
+           *slice.cache, scratch.attended.data() + row * out_width, pool);
+    row += slice.tokens;
+  }
   Project(o_, scratch.attended.data(), t, scratch.projected, options, pool);
 }
 

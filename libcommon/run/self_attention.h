@@ -11,15 +11,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 #include "model/model_config.h"
 #include "parallel/thread_pool.h"
 #include "run/block_options.h"
-#include "run/kv_cache.h"
 #include "run/norm.h"
-#include "run/rope.h"
+#include "run/sequence_slice.h"
 
 namespace slim {
 
@@ -30,21 +30,19 @@ class SelfAttention {
   uint64_t bytes() const;
   void AddParts(BlockParts& parts);
 
-  // x [t, hidden] at positions first .. first + t - 1 → scratch.projected [t, hidden]; the cache
-  // takes the new keys and values.
-  void Forward(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
-               KvCacheLayer& cache, const BlockOptions& options, BlockScratch& scratch,
-               ThreadPool& pool) const;
+  // x [t, hidden], the rows of all slices → scratch.projected [t, hidden]; the caches take the new
+  // keys and values.
+  void Forward(const float* x, std::span<const SequenceSlice> slices, const BlockOptions& options,
+               BlockScratch& scratch, ThreadPool& pool) const;
 
  private:
-  // Fill scratch.queries, keys and values, rotated.
-  void GroupedHeads(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
-                    const BlockOptions& options, BlockScratch& scratch, ThreadPool& pool) const;
-  void LatentHeads(const float* x, uint64_t t, uint64_t first, const RopeTable& rope,
-                   const BlockOptions& options, BlockScratch& scratch, ThreadPool& pool) const;
-  void NormAndRotate(float* heads, uint64_t t, uint64_t count, uint64_t first,
-                     const std::optional<Norm>& norm, const RopeTable& rope,
-                     ThreadPool& pool) const;
+  // Fill scratch.queries, keys and values, rotated to scratch.positions.
+  void GroupedHeads(const float* x, uint64_t t, const BlockOptions& options, BlockScratch& scratch,
+                    ThreadPool& pool) const;
+  void LatentHeads(const float* x, uint64_t t, const BlockOptions& options, BlockScratch& scratch,
+                   ThreadPool& pool) const;
+  void NormAndRotate(float* heads, std::span<const RowPosition> positions, uint64_t count,
+                     const std::optional<Norm>& norm, ThreadPool& pool) const;
 
   ModelConfig config_;
   std::optional<uint64_t> window_;
