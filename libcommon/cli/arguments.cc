@@ -121,7 +121,8 @@ class ArgumentParser {
         SLIM_TRY(ParseSingleDash(word));
       }
       // What follows does not matter to somebody who asks for help.
-      if (arguments_.Has("help") || arguments_.Has("version")) return std::move(arguments_);
+      if (arguments_.Has("help") || arguments_.Has("version") || arguments_.Has("completion"))
+        return std::move(arguments_);
     }
     SLIM_TRY(CheckOperands());
     return std::move(arguments_);

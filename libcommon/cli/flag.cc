@@ -37,6 +37,11 @@ constexpr Flag kCommon[] = {
      .help = "colours: auto means on terminals, unless NO_COLOR is set",
      .group = "Common options",
      .choices = "auto always never"},
+    {.name = "completion",
+     .kind = FlagKind::kChoice,
+     .help = "print the completion script for this shell and exit",
+     .group = "Common options",
+     .choices = "bash zsh fish"},
 };
 
 constexpr Flag kWriter[] = {

@@ -66,7 +66,7 @@ struct Tool {
   std::span<const Command> commands = {};
 };
 
-// --help --version --json --quiet --verbose --threads --color
+// --help --version --json --quiet --verbose --threads --color --completion
 std::span<const Flag> CommonFlags();
 // --output --force --dry-run --no-fsync --max-memory --part-size
 std::span<const Flag> WriterFlags();

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "base/version.h"
+#include "cli/completion.h"
 #include "os/interrupt.h"
 #include "os/memory.h"
 #include "os/terminal.h"
@@ -51,6 +52,11 @@ void SetColor(const Arguments& arguments, Console& console) {
                                       : (color == "never" ? Color::kNever : Color::kAuto));
 }
 
+// One of the flag's choices.
+Shell ShellNamed(const std::string& name) {
+  return name == "zsh" ? Shell::kZsh : (name == "fish" ? Shell::kFish : Shell::kBash);
+}
+
 Result<int> ParseAndRun(const Tool& tool, const std::vector<std::string>& words, ToolFunction run,
                         ToolSetup setup, Console& console) {
   SLIM_ASSIGN(const Arguments arguments, ParseArguments(tool, words));
@@ -60,6 +66,10 @@ Result<int> ParseAndRun(const Tool& tool, const std::vector<std::string>& words,
   }
   if (arguments.Has("version")) {
     SLIM_TRY(console.Print(fmt::format("{} {}\n", tool.name, kVersion)));
+    return 0;
+  }
+  if (arguments.Has("completion")) {
+    SLIM_TRY(console.Print(CompletionScript(tool, ShellNamed(arguments.Text("completion")))));
     return 0;
   }
   SetColor(arguments, console);
