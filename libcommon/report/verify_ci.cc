@@ -22,9 +22,7 @@ bool WasLookedAt(const VerifyReport& report, const Rule& rule) {
   if ((rule.depth == RuleDepth::kManifest) != !report.manifest.empty()) return false;
   if (rule.depth == RuleDepth::kDeep && !report.deep) return false;
   if (!report.manifest.empty()) return true;
-  const unsigned bit =
-      report.single_file ? rule_table::kOnSingleFile : 1U << static_cast<unsigned>(report.dialect);
-  return (rule.dialects & bit) != 0;
+  return AppliesTo(rule, report.dialect, report.single_file);
 }
 
 struct Suite {

@@ -53,10 +53,7 @@ void VerifyContext::ReadConfig() {
 }
 
 bool VerifyContext::Applies(const Rule& rule) const {
-  const unsigned bit = checkpoint_.is_single_file()
-                           ? rule_table::kOnSingleFile
-                           : 1U << static_cast<unsigned>(checkpoint_.dialect());
-  return (rule.dialects & bit) != 0;
+  return AppliesTo(rule, checkpoint_.dialect(), checkpoint_.is_single_file());
 }
 
 Finding VerifyContext::MakeFinding(const Rule& rule, FindingDetail detail) const {

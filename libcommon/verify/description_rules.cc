@@ -15,12 +15,12 @@ namespace {
 using rule_table::kOnAscendV1;
 using rule_table::kOnAscendV1V0;
 using rule_table::kOnMindIE;
-constexpr uint8_t kTraditional = kOnAscendV1V0 | kOnMindIE;
+constexpr DialectSet kTraditional = kOnAscendV1V0 | kOnMindIE;
 
 // Which writers use a label (facts: formats.md 3.4, 4.3; the mindie row joins M0 and M1).
 struct LabelRow {
   std::string_view label;
-  uint8_t dialects;
+  DialectSet dialects;
 };
 constexpr std::array<LabelRow, 25> kLabels = {{
     {"FLOAT", kOnAscendV1 | kTraditional},
@@ -51,12 +51,12 @@ constexpr std::array<LabelRow, 25> kLabels = {{
 }};
 
 // The dialects whose writers use the label; 0 when nobody does.
-uint8_t DialectsOfLabel(std::string_view label) {
+DialectSet DialectsOfLabel(std::string_view label) {
   for (const LabelRow& row : kLabels) {
     if (row.label == label) return row.dialects;
   }
   // FlatQuant and SVD wrap any type of the one-click writers.
-  return MeaningOf(label) ? kOnAscendV1 | kOnMindIE : uint8_t{0};
+  return MeaningOf(label) ? kOnAscendV1 | kOnMindIE : DialectSet{0};
 }
 
 std::string DescriptionPath(const VerifyContext& context) {
@@ -93,14 +93,14 @@ void CheckEntries(VerifyContext& context) {
 
 void CheckLabelWords(VerifyContext& context) {
   const std::string path = DescriptionPath(context);
-  const unsigned bit = 1U << static_cast<unsigned>(context.checkpoint().dialect());
+  const DialectSet bit = rule_table::On(context.checkpoint().dialect());
   std::set<std::string_view> good;
   std::set<std::string_view> foreign;
   std::vector<std::string> known;
   for (const LabelRow& row : kLabels) known.emplace_back(row.label);
   for (const QuantDescription::Entry& entry : context.description()->entries()) {
     if (!entry.is_tensor || good.contains(entry.label)) continue;
-    const uint8_t dialects = DialectsOfLabel(entry.label);
+    const DialectSet dialects = DialectsOfLabel(entry.label);
     if ((dialects & bit) != 0) {
       good.insert(entry.label);
       continue;

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "checkpoint/dialects/dialect.h"
 
 namespace slim {
 
@@ -35,6 +34,11 @@ std::string_view RuleDepthFlag(RuleDepth depth) {
 
 std::span<const Rule> AllRules() { return rule_table::kRules; }
 
+bool AppliesTo(const Rule& rule, Dialect dialect, bool single_file) {
+  const DialectSet bit = single_file ? rule_table::kOnSingleFile : rule_table::On(dialect);
+  return (rule.dialects & bit) != 0;
+}
+
 const Rule* FindRule(std::string_view id) {
   const auto rules = AllRules();
   const auto found =
@@ -55,10 +59,7 @@ Result<const Rule*> RuleNamed(std::string_view id) {
 std::vector<std::string> DialectsOf(const Rule& rule) {
   std::vector<std::string> names;
   for (const DialectTraits& traits : Dialects()) {
-    // A directory of parts is no single checkpoint; each part is an ascendv1-v0.
-    if (traits.dialect == Dialect::kMindIEParts || traits.is_foreign) continue;
-    if ((rule.dialects >> static_cast<unsigned>(traits.dialect) & 1U) != 0)
-      names.emplace_back(traits.name);
+    if ((rule.dialects & rule_table::On(traits.dialect)) != 0) names.emplace_back(traits.name);
   }
   if ((rule.dialects & rule_table::kOnSingleFile) != 0) names.emplace_back("file");
   return names;

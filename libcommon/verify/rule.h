@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "checkpoint/dialects/dialect.h"
 #include "linear/scheme.h"
 #include "verify/profile.h"
 
@@ -23,19 +24,24 @@ enum class RuleDepth : uint8_t { kHeaders, kDeep, kManifest };
 // "" for kHeaders, else the flag that asks for it: "--deep".
 std::string_view RuleDepthFlag(RuleDepth depth);
 
+// Dialects that a rule applies to, and whether a single file is among them.
+using DialectSet = uint16_t;
+
 namespace rule_table {
 using enum Severity;
 using enum RuleDepth;
-// Bits of `dialects`, one a Dialect in the order of its enumeration; kContainer also applies to a
-// single file.
-inline constexpr uint8_t kOnHf = 1;
-inline constexpr uint8_t kOnAscendV1 = 2;
-inline constexpr uint8_t kOnAscendV1V0 = 4;
-inline constexpr uint8_t kOnMindIE = 8;
-inline constexpr uint8_t kOnSingleFile = 16;
-inline constexpr uint8_t kQuantized = kOnAscendV1 | kOnAscendV1V0 | kOnMindIE;
-inline constexpr uint8_t kAnyDialect = kOnHf | kQuantized;
-inline constexpr uint8_t kContainer = kAnyDialect | kOnSingleFile;
+// Bits of `dialects`: one a Dialect, the highest for a single file, which has none.
+constexpr DialectSet On(Dialect dialect) {
+  return static_cast<DialectSet>(1U << static_cast<unsigned>(dialect));
+}
+inline constexpr DialectSet kOnSingleFile = 1U << 15;
+inline constexpr DialectSet kOnHf = On(Dialect::kHf);
+inline constexpr DialectSet kOnAscendV1 = On(Dialect::kAscendV1);
+inline constexpr DialectSet kOnAscendV1V0 = On(Dialect::kAscendV1V0);
+inline constexpr DialectSet kOnMindIE = On(Dialect::kMindIE);
+inline constexpr DialectSet kQuantized = kOnAscendV1 | kOnAscendV1V0 | kOnMindIE;
+inline constexpr DialectSet kAnyDialect = kOnHf | kQuantized;
+inline constexpr DialectSet kContainer = kAnyDialect | kOnSingleFile;
 // Quantization types of the layers that a rule is about, one bit a Scheme.
 constexpr uint64_t On(Scheme scheme) { return uint64_t{1} << static_cast<unsigned>(scheme); }
 inline constexpr uint64_t kAnyType = ~uint64_t{0};
@@ -67,7 +73,7 @@ inline constexpr LoaderSet kOnLoaders = kOnMindies | kOnVllm | kOnSglang | kOnMi
 struct Rule {
   std::string_view id;
   Severity severity;
-  uint8_t dialects;
+  DialectSet dialects;
   uint64_t types;     // of layers
   LoaderSet loaders;  // a rule of some loaders is looked at only when --for names one of them
   RuleDepth depth;
@@ -110,6 +116,7 @@ class RuleName {
 };
 
 std::span<const Rule> AllRules();
+bool AppliesTo(const Rule& rule, Dialect dialect, bool single_file);
 const Rule* FindRule(std::string_view id);
 // The rule, or a usage error that offers the nearest spelling.
 Result<const Rule*> RuleNamed(std::string_view id);
