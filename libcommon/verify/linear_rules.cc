@@ -174,23 +174,20 @@ class LinearChecker {
     const TensorEntry& weight = *layer[Role::kWeight];
     const bool plain = weight.dtype == DType::kF64 || IsMember(DTypeSet::kFloats, weight.dtype);
     const bool float_here = context_.description() == nullptr ? IsFloating(weight.dtype) : plain;
-    if (!float_here) {
-      context_.Report("LIN-float-codes", {.tensor = weight.name,
-                                          .found = std::string(DTypeName(weight.dtype)),
-                                          .wanted = Names(DTypeSet::kFloats),
-                                          .message = fmt::format("is FLOAT, but its dtype is {}",
-                                                                 DTypeName(weight.dtype))});
-    }
-    if (const TensorEntry* bias = layer[Role::kBias]; bias != nullptr && !IsFloating(bias->dtype)) {
-      context_.Report("LIN-float-codes", {.tensor = bias->name,
-                                          .found = std::string(DTypeName(bias->dtype)),
-                                          .wanted = Names(DTypeSet::kFloats),
-                                          .message = fmt::format("is FLOAT, but its dtype is {}",
-                                                                 DTypeName(bias->dtype))});
-    }
+    if (!float_here) ReportCodes(weight);
+    const TensorEntry* bias = layer[Role::kBias];
+    if (bias != nullptr && !IsFloating(bias->dtype)) ReportCodes(*bias);
     for (const Role role : kQuantizationRoles) {
       if (layer[role] != nullptr) ReportExtra(*layer[role], "FLOAT");
     }
+  }
+
+  void ReportCodes(const TensorEntry& entry) {
+    context_.Report("LIN-float-codes", {.tensor = entry.name,
+                                        .found = std::string(DTypeName(entry.dtype)),
+                                        .wanted = Names(DTypeSet::kFloats),
+                                        .message = fmt::format("is FLOAT, but its dtype is {}",
+                                                               DTypeName(entry.dtype))});
   }
 
   void CheckQuantized(const LayerTensors& layer) {
