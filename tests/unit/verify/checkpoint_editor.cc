@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -100,6 +101,11 @@ std::string CheckpointEditor::Write() {
   for (const auto& [name, text] : files) WriteText(JoinPath(scratch_.path(), name), text);
   if (after) after(scratch_.path());
   return scratch_.path();
+}
+
+const Finding* Find(const VerifyReport& report, std::string_view rule) {
+  const auto found = std::ranges::find(report.findings, rule, &Finding::rule);
+  return found == report.findings.end() ? nullptr : &*found;
 }
 
 }  // namespace slim

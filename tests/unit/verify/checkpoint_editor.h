@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -58,5 +59,8 @@ class CheckpointEditor {
  private:
   Scratch scratch_;
 };
+
+// The first finding of a rule, or null.
+const Finding* Find(const VerifyReport& report, std::string_view rule);
 
 }  // namespace slim

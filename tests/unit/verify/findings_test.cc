@@ -37,13 +37,6 @@ VerifyReport Verify(CheckpointEditor& editor, VerifyOptions options = {.deep = t
   return std::move(*report);
 }
 
-const Finding* Find(const VerifyReport& report, std::string_view rule) {
-  for (const Finding& finding : report.findings) {
-    if (finding.rule == rule) return &finding;
-  }
-  return nullptr;
-}
-
 struct Case {
   const char* rule;
   const char* base;

@@ -40,13 +40,6 @@ VerifyReport Judge(CheckpointEditor& editor, const std::string& loader,
   return std::move(*report);
 }
 
-const Finding* Find(const VerifyReport& report, std::string_view rule) {
-  for (const Finding& finding : report.findings) {
-    if (finding.rule == rule) return &finding;
-  }
-  return nullptr;
-}
-
 struct LoaderCase {
   const char* rule;
   const char* loader;
