@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import struct
 
 WIDTH = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I8": 1, "U8": 1, "F8_E4M3": 1, "BOOL": 1}
@@ -51,6 +52,16 @@ def write_safetensors(path, tensors):
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors[name].data for name in order))
+
+
+def copy_of(source, target):
+    """With the modes that a download has, whatever those of the source."""
+    shutil.copytree(source, target)
+    for folder, _, files in os.walk(target):
+        os.chmod(folder, 0o755)
+        for name in files:
+            os.chmod(os.path.join(folder, name), 0o644)
+    return target
 
 
 class Checkpoint:

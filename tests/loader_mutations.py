@@ -47,6 +47,20 @@ def drop_entries(*keys):
     return change
 
 
+def relabel(c, label):
+    """Every quantized tensor as of another type."""
+    c.description.update({key: label for key in c.tensors if c.description.get(key, "FLOAT") != "FLOAT"})
+    c.description["model_quant_type"] = label
+
+
+def add_linear(c, module, label):
+    """A layer with the tensors of q_proj under another name."""
+    for name in [name for name in c.tensors if name.startswith(Q + ".") and not name.endswith(".bias")]:
+        added = module + name[len(Q):]
+        c.tensors[added] = c.tensors[name]
+        c.description[added] = label
+
+
 def drop_tensor(name):
     return lambda c: c.tensors.pop(name)
 

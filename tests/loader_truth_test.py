@@ -8,7 +8,6 @@ import collections
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from checkpoint_files import Checkpoint  # noqa: E402
+from checkpoint_files import Checkpoint, copy_of  # noqa: E402
 from loader_mutations import ALTERATIONS, ON_DISK  # noqa: E402
 
 GOLDEN = ROOT / "testdata" / "golden"
@@ -38,15 +37,6 @@ def read_truth():
         identity, loader, outcome, rules = line.split("\t")
         rows[identity][loader] = (outcome, set(rules.split(",")) if rules else set())
     return rows
-
-
-def copy_of(source, target):
-    shutil.copytree(source, target)
-    for folder, _, files in os.walk(target):
-        os.chmod(folder, 0o755)
-        for name in files:
-            os.chmod(os.path.join(folder, name), 0o644)
-    return target
 
 
 def altered(base, name, target):

@@ -136,6 +136,8 @@ class LoaderJudge {
 
 // Files that the loader opens: index, duplicates, what cannot be read.
 void JudgeFiles(LoaderJudge& judge, Effect duplicate);
+// Families of models that this generation is known to fail on (loader_limits.def).
+void JudgeLimits(LoaderJudge& judge);
 // Heads, sizes and groups against --tp.
 void JudgeParallel(LoaderJudge& judge);
 // config.json's dtype for loaders that read both spellings; nothing when it is absent or unknown.

@@ -17,6 +17,7 @@ class SglangJudge {
   void Run() {
     judge_.dtype = NamedDType(judge_.context, false).value_or(DType::kBF16);
     JudgeFiles(judge_, Effect::kDegrades);
+    JudgeLimits(judge_);
     if (!FindDescription()) return;
     for (const QuantDescription::Entry& entry : judge_.description->entries())
       norm_bias_ = norm_bias_ || entry.key.find("norm.bias") != std::string::npos;
@@ -44,8 +45,18 @@ class SglangJudge {
     if (judge_.description != nullptr) return true;
     if (judge_.context.checkpoint().HasFile(kName)) return false;
     const Json* block = judge_.Config("quantization_config");
-    if (block != nullptr && block->Find("quant_method") != nullptr)
-      return false;  // its own formats
+    const Json* method = block == nullptr ? nullptr : block->Find("quant_method");
+    if (method != nullptr) {
+      const std::string name(method->AsString().value_or(""));
+      judge_.Report(
+          "LD-foreign-format", Effect::kDegrades,
+          {.found = name,
+           .message = fmt::format("is {}: it does not load with --quantization modelslim, "
+                                  "and few of its types run on NPUs",
+                                  Quote(name)),
+           .path = judge_.ConfigPath()});
+      return false;
+    }
     const TensorEntry* first = judge_.FirstQuantizedTensor();
     if (first == nullptr) return false;
     judge_.Report("LD-description", Effect::kLoadsWrong,

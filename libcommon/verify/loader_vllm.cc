@@ -23,6 +23,7 @@ class VllmJudge {
     judge_.dtype = ModelDType();
     JudgeFiles(judge_, Effect::kDegrades);
     CheckModelType();
+    JudgeLimits(judge_);
     if (!FindDescription()) return;
     ReadGlobals();
     for (const LoaderModule& module : model_.modules) {
@@ -173,7 +174,9 @@ class VllmJudge {
     for (const std::string_view leaf : {".weight", ".weight_packed"}) {
       if (const std::string* label = judge_.Label(fmt::format("{}{}", module, leaf))) return label;
     }
-    if (module == "lm_head") return judge_.Label("language_model.lm_head.weight");
+    const bool old =
+        judge_.IsVersion(LoaderVersion::kVllm07) || judge_.IsVersion(LoaderVersion::kVllm09);
+    if (module == "lm_head" && !old) return judge_.Label("language_model.lm_head.weight");
     return nullptr;
   }
 
@@ -237,6 +240,14 @@ class VllmJudge {
                      .wanted = "bfloat16",
                      .message = "the kernel of W8A8_DYNAMIC refuses float16 scales (161002)"});
     }
+    const bool old =
+        judge_.IsVersion(LoaderVersion::kVllm07) || judge_.IsVersion(LoaderVersion::kVllm09);
+    if (judge_.target.chip == Chip::k300I && old && type.label != "FLOAT") {
+      judge_.Report("LD-chip", Effect::kCrashesForward,
+                    {.tensor = tensor,
+                     .found = std::string(type.label),
+                     .message = "this version lays weights out as the 300I does not take them"});
+    }
     if (judge_.target.chip == Chip::k300I && judge_.dtype == DType::kBF16) {
       judge_.Report("LD-chip", Effect::kCrashesForward,
                     {.tensor = tensor,
@@ -286,14 +297,16 @@ class VllmJudge {
       }
       const std::string* label = LabelOf(first.name);
       if (label == nullptr) return ReportEntry(first.name, Effect::kCrashes);
-      if (IsSupported(*label, first.name, false)) CheckLinear(first, *label);
-      return;
+      if (!IsSupported(*label, first.name, false)) return;
+      CheckLinearGroupSize(*label, first.name);
+      return CheckLinear(first, *label);
     }
     const auto label = FusedLabel(group, Effect::kCrashes);
     if (!label || !IsSupported(*label, first.name, false)) {
       for (const size_t member : group.members) judge_.MarkModule(model_.modules[member].name);
       return;
     }
+    CheckLinearGroupSize(*label, first.name);
     for (const size_t member : group.members) CheckLinear(model_.modules[member], *label);
     if (*label == "W8A8" || *label == "W8A8_MIX" || *label == "W8A8S")
       judge_.CheckInputs(group, Effect::kLoadsWrong);
@@ -337,6 +350,7 @@ class VllmJudge {
   }
 
   void CheckExperts(const LoaderGroup& group) {
+    CheckExpertMap(group);
     std::optional<std::string> first;
     const std::string zero = group.name + ".0.";
     for (const size_t member : group.members) {
@@ -376,7 +390,46 @@ class VllmJudge {
       judge_.CheckModule(model_.modules[member], *first, Policy());
   }
 
+  // The weight-only kernel of the generation that has W4A8 linears (its default group: 256).
+  void CheckLinearGroupSize(std::string_view label, std::string_view module) {
+    if (label != "W4A8_DYNAMIC") return;
+    const Json* group = judge_.description->Global("group_size");
+    const int64_t size = group == nullptr ? 256 : group->AsInteger().value_or(256);
+    if (size == 64 || size == 128) return;
+    judge_.Report("LD-group-size", Effect::kCrashesForward,
+                  {.tensor = fmt::format("{}.weight", module),
+                   .found = std::to_string(size),
+                   .wanted = "64 or 128",
+                   .message = fmt::format("group_size is {}, the kernel of W4A8_DYNAMIC linears "
+                                          "takes 64 and 128",
+                                          size)});
+  }
+
+  // Generations before main look the experts up in a table of model types.
+  void CheckExpertMap(const LoaderGroup& group) {
+    constexpr std::array<std::string_view, 12> kMapped = {
+        "qwen3",   "deepseek", "kimi",   "glm4",    "glm_moe_dsa", "pangu",
+        "minimax", "longcat",  "gemma4", "bailing", "step3p5",     "qwen3_5_moe"};
+    if (judge_.IsVersion(LoaderVersion::kVllmMain)) return;
+    const Json* type = judge_.Config("model_type");
+    const std::string name(type == nullptr ? "" : type->AsString().value_or(""));
+    const auto begins = [&](std::string_view known) { return name.starts_with(known); };
+    if (name.empty() || std::any_of(kMapped.begin(), kMapped.end(), begins)) return;
+    judge_.Report("LD-model-type", Effect::kCrashes,
+                  {.tensor = group.name,
+                   .found = name,
+                   .message = fmt::format("this version has no map of the experts of {}: "
+                                          "'{}.weight' is not in the description",
+                                          Quote(name), group.name)});
+  }
+
   void CheckExpertGroupSize(std::string_view label) {
+    if (label == "W4A8_DYNAMIC" && !judge_.IsVersion(LoaderVersion::kVllmMain)) {
+      judge_.Report("LD-known-limit", Effect::kRefuses,
+                    {.found = "W4A8_DYNAMIC",
+                     .message = "releases before #7090 take scale_bias of experts only with expert "
+                                "parallelism (vllm-ascend #7088)"});
+    }
     const Json* group = judge_.description->Global("group_size");
     const auto size = group == nullptr ? std::nullopt : group->AsInteger();
     const bool per_channel_only = !judge_.IsVersion(LoaderVersion::kVllm09);

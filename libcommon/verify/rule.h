@@ -63,8 +63,8 @@ inline constexpr LoaderSet kOnVllm = BitOf(LoaderVersion::kVllm07) | BitOf(Loade
                                      BitOf(LoaderVersion::kVllm16) |
                                      BitOf(LoaderVersion::kVllmMain);
 inline constexpr LoaderSet kOnVllm09 = BitOf(LoaderVersion::kVllm09);
-inline constexpr LoaderSet kOnVllmNew =
-    BitOf(LoaderVersion::kVllm16) | BitOf(LoaderVersion::kVllmMain);
+inline constexpr LoaderSet kOnVllm16 = BitOf(LoaderVersion::kVllm16);
+inline constexpr LoaderSet kOnVllmNew = kOnVllm16 | BitOf(LoaderVersion::kVllmMain);
 inline constexpr LoaderSet kOnSglang = BitOf(LoaderVersion::kSglangNow);
 inline constexpr LoaderSet kOnMindSpore = BitOf(LoaderVersion::kMindSporeNow);
 inline constexpr LoaderSet kOnLoaders = kOnMindies | kOnVllm | kOnSglang | kOnMindSpore;

@@ -190,6 +190,14 @@ const LoaderCase kCases[] = {
      }},
     {"LD-kv-cache", "mindie-atb", Effect::kRefuses, kW8A16,
      [](CheckpointEditor& e) { SetGlobal(e, "kv_quant_type", "C8"); }},
+    {"LD-known-limit", "vllm-ascend", Effect::kCrashes, kDynamic,
+     [](CheckpointEditor& e) { e.SetConfig("model_type", "gemma4"); }},
+    {"LD-known-limit", "sglang", Effect::kLoadsWrong, kDynamic,
+     [](CheckpointEditor& e) {
+       e.SetConfig("model_type", "qwen3_next");
+       for (const std::string leaf : {"weight", "weight_scale", "weight_offset"})
+         e.tensors["model.layers.0.linear_attn.in_proj_qkvz." + leaf] = e[kQ + "." + leaf];
+     }},
     {"LD-launch", "vllm-ascend@0.11", Effect::kDegrades, kStatic, [](CheckpointEditor&) {}},
     {"LD-missing-tensor", "vllm-ascend", Effect::kLoadsWrong, kStatic,
      [](CheckpointEditor& e) { e.tensors.erase(kQ + ".deq_scale"); }},
