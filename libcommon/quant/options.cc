@@ -1,5 +1,8 @@
 #include "quant/options.h"
 
+#include <fmt/format.h>
+
+#include "base/text.h"
 #include "linear/w8a8.h"
 
 namespace slim {
@@ -47,11 +50,37 @@ std::vector<Scheme> QuantizableTypes() {
       Scheme::kW8A8MXFP8,   Scheme::kW4A4MXFP4,   Scheme::kW8A8S};
 }
 
-std::optional<Scheme> ParseQuantType(std::string_view name) {
+namespace {
+
+std::optional<Scheme> TypeNamed(std::string_view name) {
   for (const Scheme type : QuantizableTypes()) {
     if (name == SchemeName(type) || name == QuantTypeName(type)) return type;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+Result<QuantFlags> FlagsOfType(std::string_view name) {
+  QuantFlags flags;
+  std::optional<Scheme> type = TypeNamed(name);
+  if (!type && name.ends_with("c8")) {
+    type = TypeNamed(name.substr(0, name.size() - 2));
+    flags.kv_cache = true;
+  }
+  if (!type) {
+    std::vector<std::string> known;
+    for (const Scheme scheme : QuantizableTypes()) known.emplace_back(QuantTypeName(scheme));
+    const std::string near = NearestSpelling(name, known);
+    return UsageError(
+        fmt::format("quantization type {} is not one that slim-quant makes", Quote(name)),
+        (near.empty() ? "" : fmt::format("did you mean {}? ", near)) +
+            "known: " + Join(known, ", "));
+  }
+  flags.type = *type;
+  flags.smooth = DefaultSmooth(*type);
+  flags.float_names = DefaultFloatNames(*type);
+  return flags;
 }
 
 std::string_view QuantTypeName(Scheme type) {

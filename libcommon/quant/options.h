@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "quant/recipe.h"
 #include "quant/shard.h"
 
@@ -53,8 +54,10 @@ Recipe RecipeOf(const QuantFlags& flags);
 
 // The types this version makes, in the order of --help.
 std::vector<Scheme> QuantizableTypes();
-// By name or alias: w4a8 is w4a8_dynamic, w4a4 w4a4_dynamic, fp8 wfp8afp8_dynamic.
-std::optional<Scheme> ParseQuantType(std::string_view name);
+// What --type NAME alone means: the type, its default smoothing and the layers that stay float.
+// By name or alias: w4a8 is w4a8_dynamic, w4a4 w4a4_dynamic, fp8 wfp8afp8_dynamic; "c8" at the end
+// adds an int8 cache. A type that is not made is a usage error that lists those that are.
+Result<QuantFlags> FlagsOfType(std::string_view name);
 // The name as --type takes it: the alias, where there is one.
 std::string_view QuantTypeName(Scheme type);
 

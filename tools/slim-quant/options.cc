@@ -15,16 +15,6 @@
 namespace slim {
 namespace {
 
-Result<Scheme> TypeByName(std::string_view name) {
-  if (const auto type = ParseQuantType(name)) return *type;
-  std::vector<std::string> known;
-  for (const Scheme scheme : QuantizableTypes()) known.emplace_back(QuantTypeName(scheme));
-  const std::string near = NearestSpelling(name, known);
-  return UsageError(
-      fmt::format("quantization type {} is not one that slim-quant makes", Quote(name)),
-      (near.empty() ? "" : fmt::format("did you mean {}? ", near)) + "known: " + Join(known, ", "));
-}
-
 Result<std::string> ModelOf(const Arguments& arguments,
                             std::initializer_list<std::string_view> flags) {
   for (const std::string_view flag : flags) {
@@ -61,7 +51,6 @@ Status ReadWeights(const Arguments& arguments, QuantFlags& flags) {
 }
 
 Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
-  flags.smooth = DefaultSmooth(flags.type);
   if (arguments.Has("smooth")) {
     constexpr std::pair<std::string_view, SmoothMethod> kMethods[] = {
         {"iter", SmoothMethod::kIter},
@@ -104,15 +93,10 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
 }
 
 Result<QuantFlags> ReadOwn(const Arguments& arguments) {
-  QuantFlags flags;
-  const std::string type = arguments.Text("type", SchemeName(flags.type));
-  // "w8a8c8": the type and an int8 cache beside it.
-  const std::string without_cache = type.substr(0, type.ends_with("c8") ? type.size() - 2 : 0);
-  const bool with_cache = ParseQuantType(without_cache).has_value();
-  SLIM_ASSIGN(flags.type, TypeByName(with_cache ? without_cache : type));
+  SLIM_ASSIGN(QuantFlags flags, FlagsOfType(arguments.Text("type", SchemeName(QuantFlags().type))));
   SLIM_TRY(ReadSmoothing(arguments, flags));
   SLIM_TRY(ReadWeights(arguments, flags));
-  flags.kv_cache = with_cache || arguments.Text("kv-cache", "none") == "c8";
+  if (arguments.Has("kv-cache")) flags.kv_cache = arguments.Text("kv-cache") == "c8";
   flags.activation_method = *ParseActivationMethod(arguments.Text("activation-method", "minmax"));
   flags.aggregation = *ParseAggregation(arguments.Text("aggregation", "max"));
   for (const std::string_view flag : {"activation-method", "aggregation"}) {
@@ -121,7 +105,6 @@ Result<QuantFlags> ReadOwn(const Arguments& arguments) {
                                     SchemeName(flags.type)));
     }
   }
-  flags.float_names = DefaultFloatNames(flags.type);
   for (const std::string& name : arguments.All("disable-names")) flags.float_names.push_back(name);
   flags.quantize_names = arguments.All("quantize-names");
   return flags;
