@@ -185,7 +185,7 @@ for part in $parts; do
       ;;
     cli) need_build release && run "command-line tests" python3 tests/run.py -j "$jobs" ;;
     flags)
-      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py tests/robustness_test.py tests/corruption_test.py tests/loader_truth_test.py tests/user_threads_test.py
+      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py tests/quant_report_test.py tests/robustness_test.py tests/corruption_test.py tests/loader_truth_test.py tests/user_threads_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;

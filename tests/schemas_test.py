@@ -68,6 +68,8 @@ class Schemas(unittest.TestCase):
         model = GOLDEN / "models" / "mini-qwen2-bfloat16"
         self.check("quant_plan", json.loads(self.run_tool("slim-quant", model, "--dry-run", "--json")))
         self.check("quant_summary", json.loads(self.run_tool("slim-quant", model, "-o", "quantized", "--json", "-q")))
+        reported = self.run_tool("slim-quant", model, "-o", "reported", "--report", "r.html", "--kv-cache", "c8", "--json", "-q")
+        self.check("quant_summary", json.loads(reported))
         for part in ("1/2", "2/2"):
             self.run_tool("slim-quant", model, "-o", part[0], "--type", "w8a16", "--shard", part, "-q")
         self.check("shard", json.loads((self.folder / "1" / "slim_shard.json").read_text()))

@@ -268,6 +268,7 @@ Status CheckpointWriter::TakeUp(const std::string& key, Listener& listener) {
       digests_->emplace(name, digest);
       content.tensors.emplace(name, digest);
     }
+    notes_ = content.notes = std::move(left->notes);
     state_ = content.state = left->state;
     listener.Note(
         fmt::format("taking up {}, left by an interrupted run: {} of {} tensors are there",

@@ -66,6 +66,11 @@ class CheckpointWriter {
                                                   const std::string& key, Listener& listener);
   // The tensor is in its place already: writing it again does nothing.
   bool Has(std::string_view name) const { return kept_.contains(std::string(name)); }
+  // Keeps a line of the run's own, which says something about tensors written after it. Only of
+  // CreateResumable().
+  Status AddNote(std::string_view line) { return journal_->AddNote(line); }
+  // Those that the killed run kept, in order; they are kept on.
+  const std::vector<std::string>& notes() const { return notes_; }
   // Keeps what a run needs to go on after `tag`, in place of what was kept before. Only of
   // CreateResumable().
   Status SaveState(const std::string& tag, const std::vector<std::span<const std::byte>>& parts);
@@ -126,6 +131,7 @@ class CheckpointWriter {
   // Of CreateResumable().
   std::optional<WriteJournal> journal_;
   std::optional<SavedState> state_;
+  std::vector<std::string> notes_;
   uint64_t states_ = 0;
   std::set<std::string> kept_;
 };

@@ -13,6 +13,8 @@ std::string TensorLine(std::string_view name, std::string_view digest) {
   return fmt::format("T {} {}\n", digest, name);
 }
 
+std::string NoteLine(std::string_view text) { return fmt::format("N {}\n", text); }
+
 std::string StateLine(const SavedState& state) {
   return fmt::format("S {} {} {}\n", state.digest, state.file, state.tag);
 }
@@ -26,6 +28,10 @@ std::optional<std::pair<std::string, std::string>> SplitDigest(std::string_view 
 
 bool ReadEntry(std::string_view line, JournalContent& content) {
   if (line.size() < 2 || line[1] != ' ') return false;
+  if (line[0] == 'N') {
+    content.notes.emplace_back(line.substr(2));
+    return true;
+  }
   const auto parts = SplitDigest(line.substr(2));
   if (!parts) return false;
   if (line[0] == 'T') {
@@ -58,6 +64,7 @@ Result<WriteJournal> WriteJournal::Create(OutputDirectory& directory,
                                           const JournalContent& content) {
   std::string text = fmt::format("{}{}\n", kFirstLine, content.key);
   for (const auto& [name, digest] : content.tensors) text += TensorLine(name, digest);
+  for (const std::string& note : content.notes) text += NoteLine(note);
   if (content.state) text += StateLine(*content.state);
   SLIM_TRY(directory.RemoveFile(kFileName));
   SLIM_ASSIGN(OutputFile file, directory.CreateFile(kFileName, 0));
@@ -69,6 +76,8 @@ Result<WriteJournal> WriteJournal::Create(OutputDirectory& directory,
 Status WriteJournal::AddTensor(std::string_view name, std::string_view digest) {
   return Append(TensorLine(name, digest));
 }
+
+Status WriteJournal::AddNote(std::string_view text) { return Append(NoteLine(text)); }
 
 Status WriteJournal::AddState(const SavedState& state) { return Append(StateLine(state)); }
 

@@ -5,6 +5,7 @@
 //
 //   slim-journal 1 KEY          the first line; KEY identifies the run (configuration and inputs)
 //   T DIGEST NAME               the tensor is in its place
+//   N TEXT                      a note of the run's own, one line
 //   S DIGEST FILE TAG           FILE holds the state with that tag; earlier ones are void
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "os/output.h"
@@ -28,6 +30,7 @@ struct SavedState {
 struct JournalContent {
   std::string key;
   std::map<std::string, std::string> tensors;  // digest by name
+  std::vector<std::string> notes;              // in order
   std::optional<SavedState> state;
 };
 
@@ -42,6 +45,7 @@ class WriteJournal {
   // Begins the file anew with what `content` holds.
   static Result<WriteJournal> Create(OutputDirectory& directory, const JournalContent& content);
   Status AddTensor(std::string_view name, std::string_view digest);
+  Status AddNote(std::string_view text);
   Status AddState(const SavedState& state);
 
  private:

@@ -55,6 +55,65 @@ DType BlockQuantizer::ComputeOf(std::string_view linear) const {
   return block_->Working(block_->StoredDType(std::string(linear) + ".weight"));
 }
 
+LinearMeasurement BlockQuantizer::MeasurementOf(std::string_view linear) const {
+  const auto place = measured_.find(linear);
+  if (place != measured_.end()) return place->second;
+  LinearMeasurement nothing;
+  nothing.name = linear;
+  return nothing;
+}
+
+// Of what the last pass over the block recorded.
+void BlockQuantizer::MeasureInputs(Moment moment) {
+  if (!options_.measure || !stats_) return;
+  std::map<const InputStats*, InputMeasurement> shared;
+  for (const Module& module : BlockModules(plan_.config, layer_)) {
+    const InputStats* stats = module.IsLinear() ? stats_->Find(module.name) : nullptr;
+    if (stats == nullptr) continue;
+    const auto [input, fresh] = shared.emplace(stats, InputMeasurement{});
+    if (fresh) input->second = MeasureInput(stats->range);
+    LinearMeasurement& measured = measured_[module.name];
+    measured.name = module.name;
+    if (moment == Moment::kBeforeSmoothing) {
+      if (!measured.input_before) measured.input_before = input->second;
+      continue;
+    }
+    measured.input_after = input->second;
+    if (stats->applied.empty()) continue;
+    std::vector<float>& factor = smoothed_by_[module.name];
+    factor.resize(stats->applied.size(), 1.0F);
+    for (size_t i = 0; i < factor.size(); ++i) factor[i] *= stats->applied[i];
+  }
+}
+
+void BlockQuantizer::MeasureResults() {
+  if (!options_.measure) return;
+  MeasureInputs(Moment::kAfterSmoothing);
+  for (auto& [name, factor] : smoothed_by_) {
+    for (float& value : factor) value = 1.0F / value;
+    measured_[name].smoothing = SpreadOf(factor);
+  }
+  for (const auto& [name, scales] : caches_) {
+    measured_[name].name = name;
+    measured_[name].cache_scale = SpreadOf(scales.scale);
+  }
+  for (auto& [name, linear] : linears_) {
+    if (!linear.range) continue;
+    LinearMeasurement& measured = measured_[name];
+    measured.name = name;
+    measured.input = linear.range;
+    const ValueRange range = {(-128.0F - linear.range->offset) * linear.range->scale,
+                              (127.0F - linear.range->offset) * linear.range->scale};
+    const InputStats* stats = stats_->Find(name);
+    if (linear.observer && !linear.observer->empty()) {
+      measured.input_saturation = linear.observer->ShareOutside(range);
+    } else if (stats != nullptr && measured.input_after->min >= static_cast<double>(range.min) &&
+               measured.input_after->max <= static_cast<double>(range.max)) {
+      measured.input_saturation = 0.0;
+    }
+  }
+}
+
 std::vector<CalibratedLinear*> BlockQuantizer::LinearsOf(const Stage& stage) {
   std::vector<CalibratedLinear*> found;
   for (auto& [name, linear] : linears_) {
@@ -70,6 +129,9 @@ Status BlockQuantizer::Run(uint64_t layer) {
   linears_.clear();
   caches_.clear();
   float_weights_.clear();
+  measured_.clear();
+  smoothed_by_.clear();
+  stats_.reset();
   SLIM_ASSIGN(WorkingBlock block,
               WorkingBlock::Load(source_, plan_.config, layer, options_.recipe.compute, pool_));
   block_.emplace(std::move(block));
@@ -83,6 +145,7 @@ Status BlockQuantizer::Run(uint64_t layer) {
   for (PassRun& run : passes_) {
     if (run.pass) SLIM_TRY(RunPass(run));
   }
+  MeasureResults();
   return {};
 }
 
@@ -139,6 +202,7 @@ void BlockQuantizer::PrepareForward(const Stage& stage) {
 }
 
 Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
+  MeasureInputs(Moment::kAfterSmoothing);
   stats_.emplace(plan_.config, layer_);
   std::set<std::string, std::less<>> kept;
   std::optional<float> norm_eps;
@@ -197,13 +261,15 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
       return static_cast<const float*>(replaced_input_.data());
     };
   }
-  return run.pass->Forward(
+  SLIM_TRY(run.pass->Forward(
       block_->block(), std::move(options),
       [&](size_t) -> Status {
         stats_->EndSample();
         return {};
       },
-      advance);
+      advance));
+  MeasureInputs(Moment::kBeforeSmoothing);
+  return {};
 }
 
 // As gptq defines it: H ← H · n / (n + t) + 2 / (n + t) · Σ x xᵀ (facts: algorithms.md 2.3).
@@ -397,7 +463,11 @@ Status BlockQuantizer::FinishLinear(CalibratedLinear& linear) {
   float_weights_.erase(weight);
   SLIM_ASSIGN(linear.record, QuantizeCalibrated(*linear.plan, original, &linear, options_,
                                                 plan_.model_dtype, pool_));
-  return {};
+  if (!options_.measure) return {};
+  measured_[linear.plan->name].name = linear.plan->name;
+  return MeasureWeight(original[Role::kWeight].view(), *linear.record,
+                       TraitsOf(options_.recipe.layout).packs_int4, pool_,
+                       measured_[linear.plan->name]);
 }
 
 Result<QuantizationRange> BlockQuantizer::HeadRange(const LinearPlan& head) {

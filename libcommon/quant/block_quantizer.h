@@ -15,6 +15,7 @@
 #include "checkpoint/checkpoint.h"
 #include "quant/calibration.h"
 #include "quant/input_stats.h"
+#include "quant/measurement.h"
 #include "quant/observer.h"
 #include "quant/plan.h"
 #include "quant/stages.h"
@@ -64,6 +65,9 @@ class BlockQuantizer {
   }
   // Null for a linear that stays float.
   CalibratedLinear* Find(std::string_view linear);
+  // What was measured of a linear of the block, the float ones included: empty without
+  // QuantOptions::measure.
+  LinearMeasurement MeasurementOf(std::string_view linear) const;
   // Of `<attention>.k_proj` or `.v_proj`; null without a quantized cache.
   const CacheScales* CacheOf(std::string_view linear) const;
   // The static range of lm_head's input, after the last block.
@@ -85,6 +89,9 @@ class BlockQuantizer {
   Result<QuantizationRange> RangeOf(CalibratedLinear& linear);
   Result<ValueRange> ObservedRange(CalibratedLinear& linear);
   QuantizationRange ToQuantizationRange(const LinearPlan& linear, const ValueRange& range) const;
+  enum class Moment : uint8_t { kBeforeSmoothing, kAfterSmoothing };
+  void MeasureInputs(Moment moment);
+  void MeasureResults();
   std::vector<CalibratedLinear*> LinearsOf(const Stage& stage);
   DType ComputeOf(std::string_view linear) const;
 
@@ -101,6 +108,9 @@ class BlockQuantizer {
   std::map<std::string, CacheScales, std::less<>> caches_;
   std::map<std::string, Tensor, std::less<>> float_weights_;  // of linears that compute with codes
   std::vector<float> replaced_input_;
+  // With QuantOptions::measure.
+  std::map<std::string, LinearMeasurement, std::less<>> measured_;
+  std::map<std::string, std::vector<float>, std::less<>> smoothed_by_;  // factors by linear
 };
 
 // An output of WorkingBlock as QuantizeLinear takes it.

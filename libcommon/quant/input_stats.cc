@@ -24,6 +24,8 @@ void InputStats::Transform(std::span<const float> shift, std::span<const float> 
     apply(sample.max, 1);
   }
   apply(tokens, token_count);
+  applied.resize(factor.size(), 1.0F);
+  for (size_t i = 0; i < factor.size(); ++i) applied[i] *= factor[i];
 }
 
 BlockStats::BlockStats(const ModelConfig& config, uint64_t layer) {

@@ -23,6 +23,7 @@ struct InputStats {
   // [token_count, k]: the tokens kept, evenly spread over the samples.
   std::vector<float> tokens;
   uint64_t token_count = 0;
+  std::vector<float> applied;  // [k], the product of the factors of Transform; empty without
 
   bool empty() const { return range.min.empty(); }
   // What follows when the source gives (x − shift) · factor instead of x; `shift` may be empty.

@@ -64,6 +64,18 @@ void ValueHistogram::Add(const float* x, uint64_t count) {
   total_ += count;
 }
 
+double ValueHistogram::ShareOutside(const ValueRange& range) const {
+  const double width = std::ldexp(1.0, exponent_);
+  uint64_t outside = 0;
+  for (int64_t bin = -kHalf; bin < kHalf; ++bin) {
+    const double middle = (static_cast<double>(bin) + 0.5) * width;
+    const bool within =
+        middle >= static_cast<double>(range.min) && middle <= static_cast<double>(range.max);
+    if (!within) outside += counts_[static_cast<size_t>(bin + kHalf)];
+  }
+  return total_ == 0 ? 0 : static_cast<double>(outside) / static_cast<double>(total_);
+}
+
 ValueRange ValueHistogram::Percentile(double percentile, const ValueRange& bounds,
                                       bool symmetric) const {
   const double outside = static_cast<double>(total_) * (1.0 - percentile / 100.0);
@@ -159,6 +171,12 @@ void ActivationObserver::AddSample(const float* x, uint64_t count) {
     sum_ += value;
     squares_ += value * value;
   }
+}
+
+std::optional<double> ActivationObserver::ShareOutside(const ValueRange& range) const {
+  if (histogram_.total() > 0) return histogram_.ShareOutside(range);
+  if (widest_.min >= range.min && widest_.max <= range.max) return 0.0;
+  return std::nullopt;
 }
 
 ValueRange ActivationObserver::Range() const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "quant/recipe.h"
@@ -33,6 +34,8 @@ class ValueHistogram {
  public:
   void Add(const float* x, uint64_t count);
   uint64_t total() const { return total_; }
+  // Share of the values that lie in bins with their middle outside `range`.
+  double ShareOutside(const ValueRange& range) const;
 
   // The range whose 8-bit grid has the smallest expected squared error, clipping included;
   // `symmetric`: around zero. `bounds`: smallest and largest value seen.
@@ -60,6 +63,9 @@ class ActivationObserver {
   bool empty() const { return samples_ == 0; }
   // Of the samples so far. kAuto: kHistogram, unless max|x| / std > 50.
   ValueRange Range() const;
+  // Share of the values that `range` leaves out; empty where only their ends were kept and one is
+  // outside.
+  std::optional<double> ShareOutside(const ValueRange& range) const;
 
  private:
   ActivationSettings settings_;

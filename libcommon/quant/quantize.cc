@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -74,6 +75,10 @@ class Pipeline {
     writer_ = &writer.emplace(std::move(opened));
     skipped_ = WrittenModules(plan_, *writer_);
     skipped_.insert(part.others.begin(), part.others.end());
+    for (const std::string& note : writer_->notes()) {
+      if (auto measured = ParseMeasurement(note))
+        measured_.insert_or_assign(measured->name, *measured);
+    }
     // The digests of the input are needed last and cost a pass over it: they are taken beside the
     // work.
     input_digests_ =
@@ -322,15 +327,26 @@ class Pipeline {
     const std::string weight_name = fmt::format("{}.weight", linear.name);
     const std::string bias_name = fmt::format("{}.bias", linear.name);
     const bool changed = in_block_ && calibrated_->block().Changed(linear.name);
-    if (linear.scheme == Scheme::kFloat) return WriteFloatLinear(linear, changed);
+    LinearMeasurement measured;
+    measured.name = linear.name;
+    if (in_block_) measured = calibrated_->MeasurementOf(linear.name);
+    if (linear.scheme == Scheme::kFloat) {
+      SLIM_TRY(KeepMeasurement(std::move(measured)));
+      return WriteFloatLinear(linear, changed);
+    }
     CalibratedLinear* calibrated = in_block_ ? calibrated_->Find(linear.name) : nullptr;
-    if (calibrated != nullptr && calibrated->record) return WriteRecord(*calibrated->record);
+    if (calibrated != nullptr && calibrated->record) {
+      SLIM_TRY(KeepMeasurement(std::move(measured)));
+      return WriteRecord(*calibrated->record);
+    }
     CalibratedLinear head;
     if (linear.name == kLmHeadName && head_range_) {
       head.range = head_range_;
       calibrated = &head;
     }
-    SLIM_ASSIGN(const LinearRecord record, QuantizeModule(linear, calibrated));
+    SLIM_ASSIGN(const LinearRecord record, QuantizeModule(linear, calibrated, measured));
+    if (calibrated == &head) measured.input = head.range;
+    SLIM_TRY(KeepMeasurement(std::move(measured)));
     return WriteRecord(record);
   }
 
@@ -341,7 +357,17 @@ class Pipeline {
     return Rotated(weight, norm.weight);
   }
 
-  Result<LinearRecord> QuantizeModule(const LinearPlan& linear, CalibratedLinear* calibrated) {
+  // Before the tensors it speaks of are written: a run that is taken up finds it with them.
+  Status KeepMeasurement(LinearMeasurement measured) {
+    if (!options_.measure) return {};
+    SLIM_TRY(writer_->AddNote(DumpJson(MeasurementJson(measured))));
+    std::string name = measured.name;
+    measured_.insert_or_assign(std::move(name), std::move(measured));
+    return {};
+  }
+
+  Result<LinearRecord> QuantizeModule(const LinearPlan& linear, CalibratedLinear* calibrated,
+                                      LinearMeasurement& measured) {
     LinearRecord read;
     if (!in_block_) {
       SLIM_ASSIGN(read[Role::kWeight], SourceWeight(linear.name + ".weight"));
@@ -350,17 +376,29 @@ class Pipeline {
       }
     }
     const LinearRecord& weights = in_block_ ? calibrated_->block().Linear(linear.name) : read;
-    return QuantizeCalibrated(linear, weights, calibrated, options_, plan_.model_dtype, pool_);
+    SLIM_ASSIGN(LinearRecord record, QuantizeCalibrated(linear, weights, calibrated, options_,
+                                                        plan_.model_dtype, pool_));
+    if (options_.measure) {
+      SLIM_TRY(MeasureWeight(weights[Role::kWeight].view(), record,
+                             TraitsOf(options_.recipe.layout).packs_int4, pool_, measured));
+    }
+    return record;
   }
 
   // Data-free linears are dealt to the ranks in turn; rank 0 gets the others' results and writes.
   Status WriteDealtLinear(const LinearPlan& linear) {
     const int owner = static_cast<int>(dealt_++ % static_cast<uint64_t>(ranks_.size()));
     if (owner == ranks_.rank()) {
-      auto record = QuantizeModule(linear, nullptr);
-      if (owner == 0) return record.ok() ? WriteRecord(*record) : Status(std::move(record).error());
+      LinearMeasurement measured;
+      measured.name = linear.name;
+      auto record = QuantizeModule(linear, nullptr, measured);
+      if (owner == 0) {
+        if (!record.ok()) return std::move(record).error();
+        SLIM_TRY(KeepMeasurement(std::move(measured)));
+        return WriteRecord(*record);
+      }
       MessageWriter message;
-      AddResult(record, message);
+      AddResult(record, measured, message);
       ranks_.Send(0, message.bytes());
       return {};
     }
@@ -368,6 +406,7 @@ class Pipeline {
     const std::vector<std::byte> bytes = ranks_.Receive(owner);
     MessageReader message(bytes);
     SLIM_TRY(message.ReadStatus());
+    if (auto measured = ParseMeasurement(message.Text())) SLIM_TRY(KeepMeasurement(*measured));
     while (!message.AtEnd()) {
       const std::string name = message.Text();
       SLIM_TRY(writer_->Write(name, message.Bytes()));
@@ -375,8 +414,10 @@ class Pipeline {
     return {};
   }
 
-  static void AddResult(const Result<LinearRecord>& record, MessageWriter& message) {
+  static void AddResult(const Result<LinearRecord>& record, const LinearMeasurement& measured,
+                        MessageWriter& message) {
     message.AddStatus(record.ok() ? Status() : Status(record.error()));
+    message.Add(DumpJson(MeasurementJson(measured)));
     for (size_t i = 0; record.ok() && i < kRoleCount; ++i) {
       if (record->parts[i].empty()) continue;
       message.Add(fmt::format("{}.{}", record->name, RoleSuffix(static_cast<Role>(i))));
@@ -492,6 +533,13 @@ class Pipeline {
     for (const LinearPlan& linear : plan_.linears) {
       ++(linear.scheme == Scheme::kFloat ? summary.float_linears : summary.quantized_linears);
     }
+    for (const LinearPlan& linear : plan_.linears) {
+      if (!options_.measure) break;
+      const auto measured = measured_.find(linear.name);
+      LinearMeasurement nothing;
+      nothing.name = linear.name;
+      summary.measurements.push_back(measured == measured_.end() ? nothing : measured->second);
+    }
     summary.bytes_before = plan_.bytes_before;
     summary.bytes_after = plan_.bytes_after;
     for (const SideFile& file : side_files_.left) summary.left_files.push_back(file.name);
@@ -514,6 +562,7 @@ class Pipeline {
   std::optional<BlockQuantizer> calibrated_;
   bool in_block_ = false;  // calibrated_ holds the block that is being written
   std::optional<QuantizationRange> head_range_;
+  std::map<std::string, LinearMeasurement> measured_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 #include "os/output.h"
+#include "quant/measurement.h"
 #include "quant/plan.h"
 
 namespace slim {
@@ -24,6 +25,8 @@ struct QuantSummary {
   uint64_t float_linears = 0;
   uint64_t bytes_before = 0;
   uint64_t bytes_after = 0;
+  // With QuantOptions::measure: of every linear of the plan, in its order.
+  std::vector<LinearMeasurement> measurements;
   std::vector<std::string> left_files;  // files beside the model that were not copied
 };
 

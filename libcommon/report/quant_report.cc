@@ -3,61 +3,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/text.h"
 #include "base/version.h"
+#include "report/linear_groups.h"
 
 namespace slim {
 namespace {
 
-struct Group {
-  const LinearPlan* first = nullptr;
-  std::vector<uint64_t> layers;
-  uint64_t bytes_before = 0;
-  uint64_t bytes_after = 0;
-};
-
-// "model.layers.3.mlp.up_proj" -> {"model.layers.*.mlp.up_proj", 3}; a name outside the blocks has
-// no layer.
-std::pair<std::string, std::optional<uint64_t>> SplitLayer(const std::string& name) {
-  constexpr std::string_view kMark = ".layers.";
-  const size_t mark = name.find(kMark);
-  if (mark == std::string::npos) return {name, std::nullopt};
-  const size_t begin = mark + kMark.size();
-  const size_t end = name.find('.', begin);
-  return {name.substr(0, begin) + "*" + name.substr(end),
-          std::stoull(name.substr(begin, end - begin))};
+Json Header(std::string_view kind) {
+  Json json = Json::Object();
+  json.Set("tool", "slim-quant").Set("version", kVersion).Set("kind", kind);
+  return json;
 }
 
-std::string GroupName(const std::string& pattern, const std::vector<uint64_t>& layers) {
-  if (layers.empty()) return pattern;
-  const bool run = layers.back() - layers.front() + 1 == layers.size();
-  const std::string which = layers.size() == 1 ? std::to_string(layers.front())
-                            : run ? fmt::format("{{{}..{}}}", layers.front(), layers.back())
-                                  : fmt::format("{{{}}}", fmt::join(layers, ","));
-  std::string name = pattern;
-  return name.replace(name.find('*'), 1, which);
+Json LinearJson(const LinearPlan& linear) {
+  Json item = Json::Object();
+  item.Set("name", linear.name).Set("type", SchemeLabel(linear.scheme));
+  item.Set("n", linear.n).Set("k", linear.k);
+  item.Set("bytes_before", linear.bytes_before).Set("bytes_after", linear.bytes_after);
+  if (!linear.reason.empty()) item.Set("reason", linear.reason);
+  return item;
 }
 
-std::vector<std::pair<std::string, Group>> GroupLinears(const QuantPlan& plan) {
-  std::vector<std::pair<std::string, Group>> groups;
-  std::map<std::string, size_t> by_key;
-  for (const LinearPlan& linear : plan.linears) {
-    const auto [pattern, layer] = SplitLayer(linear.name);
-    const std::string key = fmt::format("{}|{}|{}|{}|{}", pattern, static_cast<int>(linear.scheme),
-                                        linear.reason, linear.n, linear.k);
-    const auto [place, fresh] = by_key.emplace(key, groups.size());
-    if (fresh) groups.emplace_back(pattern, Group{&linear, {}, 0, 0});
-    Group& group = groups[place->second].second;
-    if (layer) group.layers.push_back(*layer);
-    group.bytes_before += linear.bytes_before;
-    group.bytes_after += linear.bytes_after;
-  }
-  return groups;
-}
+}  // namespace
 
-// "iter_smooth (alpha 0.9)", "none".
 std::string SmoothText(const Recipe& recipe) {
   std::vector<std::string> steps;
   for (const SmoothStep* step : StepsOf<SmoothStep>(recipe.process)) {
@@ -71,14 +41,6 @@ std::string SmoothText(const Recipe& recipe) {
   return steps.empty() ? "none" : fmt::format("{}", fmt::join(steps, ", "));
 }
 
-Json Header(std::string_view kind) {
-  Json json = Json::Object();
-  json.Set("tool", "slim-quant").Set("version", kVersion).Set("kind", kind);
-  return json;
-}
-
-}  // namespace
-
 std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options) {
   const Recipe& recipe = options.recipe;
   std::string out =
@@ -87,9 +49,9 @@ std::string QuantPlanText(const QuantPlan& plan, const QuantOptions& options) {
                   plan.needs_calibration ? "calibrated" : "data-free");
   std::vector<std::array<std::string, 5>> rows = {
       {"linear", "type", "[n, k]", "size", "why float"}};
-  for (const auto& [pattern, group] : GroupLinears(plan)) {
+  for (const LinearGroup& group : GroupLinears(plan)) {
     rows.push_back(
-        {GroupName(pattern, group.layers), std::string(SchemeLabel(group.first->scheme)),
+        {GroupName(group.pattern, group.layers), std::string(SchemeLabel(group.first->scheme)),
          ShapeText({group.first->n, group.first->k}),
          fmt::format("{} -> {}", HumanSize(group.bytes_before), HumanSize(group.bytes_after)),
          group.first->reason});
@@ -123,14 +85,7 @@ Json QuantPlanJson(const QuantPlan& plan, const QuantOptions& options) {
   json.Set("configuration", RecipeJson(options.recipe));
   json.Set("calibrated", plan.needs_calibration);
   Json linears = Json::Array();
-  for (const LinearPlan& linear : plan.linears) {
-    Json item = Json::Object();
-    item.Set("name", linear.name).Set("type", SchemeLabel(linear.scheme));
-    item.Set("n", linear.n).Set("k", linear.k);
-    item.Set("bytes_before", linear.bytes_before).Set("bytes_after", linear.bytes_after);
-    if (!linear.reason.empty()) item.Set("reason", linear.reason);
-    linears.Push(std::move(item));
-  }
+  for (const LinearPlan& linear : plan.linears) linears.Push(LinearJson(linear));
   json.Set("linears", std::move(linears));
   Json norms = Json::Array();
   for (const std::string& norm : plan.SmoothedSources(SmoothPair::kNormLinear)) norms.Push(norm);
@@ -154,7 +109,8 @@ std::string QuantSummaryText(const QuantSummary& summary) {
   return out;
 }
 
-Json QuantSummaryJson(const QuantSummary& summary, const QuantOptions& options) {
+Json QuantSummaryJson(const QuantSummary& summary, const QuantPlan& plan,
+                      const QuantOptions& options) {
   Json json = Header("summary");
   json.Set("output", summary.output)
       .Set("type", SchemeName(summary.type))
@@ -166,6 +122,16 @@ Json QuantSummaryJson(const QuantSummary& summary, const QuantOptions& options) 
     Json calibration = Json::Object();
     calibration.Set("file", summary.calibration).Set("samples", summary.calibration_samples);
     json.Set("calibration", std::move(calibration.Set("tokens", summary.calibration_tokens)));
+  }
+  if (!summary.measurements.empty()) {
+    Json linears = Json::Array();
+    for (size_t i = 0; i < plan.linears.size(); ++i) {
+      Json item = LinearJson(plan.linears[i]);
+      const Json measured = MeasurementJson(summary.measurements[i]);
+      for (const auto& [key, value] : measured.members()) item.Set(key, value);
+      linears.Push(std::move(item));
+    }
+    json.Set("linears", std::move(linears));
   }
   Json unknown = Json::Array();
   for (const std::string& name : summary.left_files) unknown.Push(name);

@@ -17,6 +17,11 @@ Json QuantPlanJson(const QuantPlan& plan, const QuantOptions& options);
 
 // One line without a newline.
 std::string QuantSummaryText(const QuantSummary& summary);
-Json QuantSummaryJson(const QuantSummary& summary, const QuantOptions& options);
+// With measurements: "linears" holds plan and numbers of each.
+Json QuantSummaryJson(const QuantSummary& summary, const QuantPlan& plan,
+                      const QuantOptions& options);
+
+// "iter_smooth (alpha 0.9)", "none".
+std::string SmoothText(const Recipe& recipe);
 
 }  // namespace slim

@@ -27,11 +27,14 @@ KINDS = {
 
 
 def command(output, flags):
-    return [str(BIN / "slim-quant"), str(MODEL), "-o", str(output), "--no-fsync", "--threads", "1", *flags]
+    return [str(BIN / "slim-quant"), str(MODEL), "-o", str(output), "--no-fsync", "--threads", "1", "--report", f"{output}.html",
+            *flags]
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    """Of the checkpoint, and its report but for the name."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return files | {"report": pathlib.Path(f"{folder}.html").read_text().replace(str(folder), "")}
 
 
 def run(words):

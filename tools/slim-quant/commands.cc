@@ -1,5 +1,10 @@
 #include "commands.h"
 
+#include <fmt/format.h>
+
+#include <cerrno>
+
+#include "base/text.h"
 #include "checkpoint/checkpoint.h"
 #include "options.h"
 #include "os/path_guard.h"
@@ -12,6 +17,7 @@
 #include "report/analyze_report.h"
 #include "report/merge_report.h"
 #include "report/preset_report.h"
+#include "report/quant_html.h"
 #include "report/quant_report.h"
 
 namespace slim {
@@ -55,6 +61,15 @@ Result<int> RunAnalyze(const Arguments& arguments, Console& console) {
   return 0;
 }
 
+// The page is written last: what would refuse it is told before the work.
+Status CheckReport(const QuantCommand& command) {
+  SLIM_TRY(CheckOutputApart(command.model, command.report));
+  SLIM_TRY(CheckFileAbsent(command.report, command.write));
+  const std::string folder = DirectoryName(command.report);
+  if (KindOf(folder) == FileKind::kDirectory) return {};
+  return SystemError(folder, "the directory of the report does not exist", ENOENT);
+}
+
 }  // namespace
 
 Result<int> RunQuant(const Arguments& arguments, Console& console) {
@@ -67,6 +82,7 @@ Result<int> RunQuant(const Arguments& arguments, Console& console) {
     return 0;
   }
   if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
+  if (!command.report.empty()) SLIM_TRY(CheckReport(command));
   SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenFloat(command.model));
   SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));
   if (command.dry_run) {
@@ -80,9 +96,15 @@ Result<int> RunQuant(const Arguments& arguments, Console& console) {
               Quantize(source, plan, command.options, command.output, command.write, console));
   if (!talks) return 0;
   console.Note(QuantSummaryText(summary));
-  if (console.json())
-    SLIM_TRY(
-        console.Print(DumpJson(QuantSummaryJson(summary, command.options), {.indent = 2}) + "\n"));
+  if (!command.report.empty()) {
+    SLIM_TRY(WriteFileAtomically(command.report, QuantHtml(summary, plan, command.options),
+                                 command.write));
+    console.Note(fmt::format("wrote {}", Escape(command.report)));
+  }
+  if (console.json()) {
+    SLIM_TRY(console.Print(
+        DumpJson(QuantSummaryJson(summary, plan, command.options), {.indent = 2}) + "\n"));
+  }
   return 0;
 }
 

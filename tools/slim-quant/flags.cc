@@ -112,6 +112,10 @@ constexpr Flag kFlags[] = {
     {.name = "resume",
      .help = "take up what a killed run of the same command left (the default, said aloud)"},
     {.name = "clean", .help = "remove what a killed run left and begin anew"},
+    {.name = "report",
+     .kind = FlagKind::kText,
+     .help = "write an HTML page about the run: ranges, losses, scales, what stayed float",
+     .value = "FILE"},
     {.name = "shard",
      .kind = FlagKind::kText,
      .help = "make the I-th of N parts of a data-free output; slim-quant merge joins them",
@@ -168,6 +172,10 @@ constexpr std::array<std::string_view, 10> kMeaningless = {
 
 // `slim-quant quant …`: msModelSlim's one-click command.
 constexpr Flag kOneClickFlags[] = {
+    {.name = "report",
+     .kind = FlagKind::kText,
+     .help = "write an HTML page about the run",
+     .value = "FILE"},
     {.name = "model-path", .kind = FlagKind::kText, .help = "the float model", .value = "DIR"},
     {.name = "save-path", .kind = FlagKind::kText, .help = "the output", .value = "DIR"},
     {.name = "quant-type",

@@ -239,6 +239,10 @@ Result<QuantCommand> ReadQuantCommand(const Arguments& arguments, Console& conso
     command->write.keep = !arguments.Has("clean");
   }
   command->dry_run = arguments.Has("dry-run");
+  command->report = arguments.Text("report");
+  command->options.measure = !command->report.empty();
+  if (command->options.measure && !command->options.shard.whole())
+    return UsageError("--report needs a whole run, --shard makes a part of one");
   command->options.max_memory = arguments.Size("max-memory", 0);
   command->options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   return command;

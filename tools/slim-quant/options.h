@@ -17,6 +17,7 @@ struct QuantCommand {
   std::string output;
   QuantOptions options;
   OutputOptions write;
+  std::string report;  // path of the HTML page, or empty
   bool dry_run = false;
   bool list_presets = false;  // then nothing else is set
 };

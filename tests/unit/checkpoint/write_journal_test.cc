@@ -16,11 +16,13 @@ namespace fs = std::filesystem;
 
 TEST(WriteJournal, ReadsWhatIsWhole) {
   const auto content = ParseJournal(
-      "slim-journal 1 key\nT aa x.weight\nS bb slim-state-1 3\nT cc name with space\nT dd cu");
+      "slim-journal 1 key\nN a note\nT aa x.weight\nS bb slim-state-1 3\nN last\nT cc name with "
+      "space\nT dd cu");
   ASSERT_TRUE(content.has_value());
   EXPECT_EQ(content->key, "key");
   EXPECT_EQ(content->tensors.size(), 2U);
   EXPECT_EQ(content->tensors.at("name with space"), "cc");
+  EXPECT_EQ(content->notes, (std::vector<std::string>{"a note", "last"}));
   ASSERT_TRUE(content->state.has_value());
   EXPECT_EQ(content->state->file, "slim-state-1");
   EXPECT_EQ(content->state->tag, "3");
@@ -67,8 +69,8 @@ class Resumable : public testing::Test {
     if (child == 0) {
       auto writer = Open("key");
       const std::string state = "state";
-      const bool good = writer.ok() && Write(*writer, "a", '1').ok() &&
-                        Write(*writer, "b", '2').ok() &&
+      const bool good = writer.ok() && writer->AddNote("of a").ok() &&
+                        Write(*writer, "a", '1').ok() && Write(*writer, "b", '2').ok() &&
                         writer->SaveState("7", {std::as_bytes(std::span(state))}).ok();
       ::_exit(good ? 0 : 1);
     }
@@ -86,6 +88,7 @@ TEST_F(Resumable, GoesOnWhereAKilledRunStopped) {
   ASSERT_TRUE(writer.ok()) << writer.error().ToString();
   EXPECT_TRUE(writer->Has("a"));
   EXPECT_FALSE(writer->Has("c"));
+  EXPECT_EQ(writer->notes(), std::vector<std::string>{"of a"});
   EXPECT_EQ(writer->saved_state()->tag, "7");
   EXPECT_EQ(writer->ReadSavedState().value(), "state");
   EXPECT_NE(notes_.text_.find("2 of 3 tensors are there"), std::string::npos) << notes_.text_;
