@@ -4,6 +4,8 @@
 #include <array>
 
 #include "base/text.h"
+#include "json/json.h"
+#include "os/file.h"
 
 namespace slim {
 namespace {
@@ -31,6 +33,14 @@ constexpr std::array<std::string_view, 6> kKnownStems = {"readme", "license",   
                                                          "notice", "use_policy", "copying"};
 constexpr std::array<std::string_view, 9> kWeightEndings = {
     ".safetensors", ".index.json", ".bin", ".pt", ".pth", ".gguf", ".npy", ".onnx", ".ckpt"};
+
+bool SaysTrue(const Json& value, std::string_view key) {
+  const auto says = [&](const Json& inner) { return SaysTrue(inner, key); };
+  if (value.is_array()) return std::any_of(value.items().begin(), value.items().end(), says);
+  return std::any_of(value.members().begin(), value.members().end(), [&](const auto& member) {
+    return (member.first == key && member.second.AsBool() == true) || says(member.second);
+  });
+}
 
 bool IsKnown(std::string_view name) {
   if (std::find(kKnownNames.begin(), kKnownNames.end(), name) != kKnownNames.end()) return true;
@@ -89,6 +99,15 @@ SideFileChoice ChooseSideFiles(const std::vector<DirectoryEntry>& files, bool ke
     (copied ? choice.copied : choice.left).push_back({entry.name, entry.size, kind});
   }
   return choice;
+}
+
+bool ReceiptCorrectsBias(const std::string& directory) {
+  constexpr uint64_t kMaxReceiptBytes = 256ULL << 20;
+  const auto text = ReadWholeFile(JoinPath(directory, kReceiptFileName), kMaxReceiptBytes);
+  if (!text.ok()) return false;
+  const auto receipt = ParseJson(*text);
+  const Json* configuration = receipt.ok() ? receipt->Find("configuration") : nullptr;
+  return configuration != nullptr && SaysTrue(*configuration, kBiasCorrectionKey);
 }
 
 }  // namespace slim

@@ -21,6 +21,7 @@ enum class SideFileKind : uint8_t {
 };
 
 inline constexpr std::string_view kReceiptFileName = "slim_receipt.json";
+inline constexpr std::string_view kBiasCorrectionKey = "bias_correction";
 inline constexpr std::string_view kManifestFileName = "slim_manifest.json";
 
 SideFileKind KindOfSideFile(std::string_view name);
@@ -40,5 +41,9 @@ struct SideFileChoice {
 // By name, sorted. `keep_extra` also copies kCode and kUnknown.
 SideFileChoice ChooseSideFiles(const std::vector<DirectoryEntry>& files, bool keep_extra);
 SideFileChoice ChooseSideFiles(const Checkpoint& checkpoint, bool keep_extra);
+
+// The receipt in `directory` says that quantization corrected biases: quant_bias of a layer without
+// a bias then holds one of its own. False without a readable receipt.
+bool ReceiptCorrectsBias(const std::string& directory);
 
 }  // namespace slim

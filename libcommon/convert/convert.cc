@@ -103,6 +103,7 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
   receipt.configuration.Set("dtype",
                             options_.dtype ? Json(TorchDTypeName(*options_.dtype)) : Json());
   if (options_.dequantize) receipt.configuration.Set("dequantize", true);
+  if (ReceiptCorrectsBias(source_.path())) receipt.configuration.Set(kBiasCorrectionKey, true);
   receipt.configuration.Set("part_size", options_.part_size);
   receipt.configuration.Set("keep_extra", options_.keep_extra);
   std::vector<std::string> names;

@@ -223,6 +223,10 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
       if (as_model) norm_eps = 1e-6F;
     }
   }
+  if (std::any_of(linears_.begin(), linears_.end(),
+                  [](const auto& item) { return item.second.plan->weight.bias_correction; })) {
+    stats_->CollectMoments();
+  }
   stats_->KeepTokens(std::move(kept), as_model ? 0 : kSearchTokens, run.all_tokens);
 
   const std::vector<CalibratedLinear*> observed = LinearsOf(stage);
@@ -453,6 +457,8 @@ Status BlockQuantizer::FinishLinear(CalibratedLinear& linear) {
   if (NeedsRange(settings)) {
     SLIM_ASSIGN(linear.range, RangeOf(linear));
   }
+  const InputStats* stats = stats_ ? stats_->Find(linear.plan->name) : nullptr;
+  if (linear.plan->weight.bias_correction && stats != nullptr) linear.mean = stats->Mean();
   const auto weight = float_weights_.find(linear.plan->name);
   if (weight == float_weights_.end()) return {};
   const LinearRecord& computed = block_->Linear(linear.plan->name);
@@ -500,6 +506,7 @@ Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearReco
     input.activation = calibrated->range;
     input.importance = calibrated->importance;
     input.moments = calibrated->moments;
+    input.mean = calibrated->mean;
   }
   return QuantizeLinear(plan, input, options, model_dtype, pool);
 }

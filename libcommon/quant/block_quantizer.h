@@ -37,6 +37,7 @@ struct CalibratedLinear {
   std::optional<QuantizationRange> range;
   std::vector<float> moments;          // [k, k] of Σ x xᵀ · 2 / n; gptq
   std::vector<float> importance;       // [k] of Σ x²; awq, hqq
+  std::vector<float> mean;             // [k] of the inputs; bias correction
   uint64_t tokens = 0;                 // behind moments
   std::optional<LinearRecord> record;  // --propagate quantized
   bool fake = false;                   // the block computes with what its codes stand for

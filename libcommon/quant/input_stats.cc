@@ -1,5 +1,6 @@
 #include "quant/input_stats.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "model/modules.h"
@@ -26,6 +27,31 @@ void InputStats::Transform(std::span<const float> shift, std::span<const float> 
   apply(tokens, token_count);
   applied.resize(factor.size(), 1.0F);
   for (size_t i = 0; i < factor.size(); ++i) applied[i] *= factor[i];
+  if (!sum.empty()) TransformMoments(shift, factor);
+}
+
+void InputStats::TransformMoments(std::span<const float> shift, std::span<const float> factor) {
+  const auto count = static_cast<double>(seen);
+  for (size_t i = 0; i < sum.size(); ++i) {
+    const double s = shift.empty() ? 0.0 : static_cast<double>(shift[i]);
+    const double f = factor[i];
+    squares[i] = std::max(0.0, (squares[i] - 2 * s * sum[i] + count * s * s) * f * f);
+    sum[i] = (sum[i] - count * s) * f;
+  }
+}
+
+std::vector<float> InputStats::Mean() const {
+  std::vector<float> mean(sum.size());
+  for (size_t i = 0; i < mean.size(); ++i)
+    mean[i] = static_cast<float>(sum[i] / static_cast<double>(seen));
+  return mean;
+}
+
+std::vector<float> InputStats::MeanSquare() const {
+  std::vector<float> mean(squares.size());
+  for (size_t i = 0; i < mean.size(); ++i)
+    mean[i] = static_cast<float>(squares[i] / static_cast<double>(seen));
+  return mean;
 }
 
 BlockStats::BlockStats(const ModelConfig& config, uint64_t layer) {
@@ -65,11 +91,25 @@ void BlockStats::AddInput(std::string_view linear, const float* x, uint64_t t, u
   const auto leader = leaders_.find(linear);
   if (leader == leaders_.end() || leader->first != leader->second || t == 0) return;
   sample_[leader->second].Update(x, t, k);
-  if (!kept_.contains(leader->second)) return;
   InputStats& stats = inputs_[leader->second];
+  if (moments_) AddMoments(x, t, k, stats);
+  if (!kept_.contains(leader->second)) return;
   for (uint64_t i = 0; i < t; i += stride_) {
     stats.tokens.insert(stats.tokens.end(), x + i * k, x + (i + 1) * k);
     ++stats.token_count;
+  }
+}
+
+void BlockStats::AddMoments(const float* x, uint64_t t, uint64_t k, InputStats& stats) {
+  stats.sum.resize(k);
+  stats.squares.resize(k);
+  stats.seen += t;
+  for (uint64_t i = 0; i < t; ++i) {
+    for (uint64_t j = 0; j < k; ++j) {
+      const double value = x[i * k + j];
+      stats.sum[j] += value;
+      stats.squares[j] += value * value;
+    }
   }
 }
 

@@ -24,10 +24,20 @@ struct InputStats {
   std::vector<float> tokens;
   uint64_t token_count = 0;
   std::vector<float> applied;  // [k], the product of the factors of Transform; empty without
+  // Over all tokens seen, where CollectMoments asked for them: Σ x and Σ x² of each channel.
+  std::vector<double> sum;
+  std::vector<double> squares;
+  uint64_t seen = 0;
 
   bool empty() const { return range.min.empty(); }
   // What follows when the source gives (x − shift) · factor instead of x; `shift` may be empty.
   void Transform(std::span<const float> shift, std::span<const float> factor);
+  // Of each channel; empty without moments.
+  std::vector<float> Mean() const;
+  std::vector<float> MeanSquare() const;
+
+ private:
+  void TransformMoments(std::span<const float> shift, std::span<const float> factor);
 };
 
 class BlockStats {
@@ -42,6 +52,7 @@ class BlockStats {
   // `keep_tokens`: leaders whose tokens are kept, at most `token_limit` each (0: all).
   void KeepTokens(std::set<std::string, std::less<>> leaders, uint64_t token_limit,
                   uint64_t all_tokens);
+  void CollectMoments() { moments_ = true; }
   void AddInput(std::string_view linear, const float* x, uint64_t t, uint64_t k);
   // Keys (rotated), [t, key_width], and values, [t, value_width].
   void AddCache(const float* key_rows, uint64_t key_width, const float* value_rows,
@@ -54,12 +65,15 @@ class BlockStats {
   ChannelRange last_values;
 
  private:
+  static void AddMoments(const float* x, uint64_t t, uint64_t k, InputStats& stats);
+
   std::map<std::string, std::string, std::less<>> leaders_;
   std::map<std::string, InputStats, std::less<>> inputs_;
   std::map<std::string, ChannelRange, std::less<>> sample_;  // of the current sample
   ChannelRange sample_keys_;
   ChannelRange sample_values_;
   std::set<std::string, std::less<>> kept_;
+  bool moments_ = false;
   uint64_t stride_ = 1;  // every how many tokens one is kept
 };
 

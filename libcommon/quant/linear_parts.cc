@@ -112,6 +112,11 @@ Scheme ModelType(std::span<const LinearPlan> linears, Dialect layout, bool as_ms
   return LabelOf(type, layout);
 }
 
+bool CorrectsBias(const LinearPlan& linear) {
+  const bool quantized = linear.scheme != Scheme::kFloat && linear.weight.bias_correction;
+  return quantized && (linear.has_bias || HasStaticActivations(linear.scheme));
+}
+
 int64_t GroupSizeOf(const LinearPlan& linear) {
   if (IsMx(linear.scheme)) return static_cast<int64_t>(kMxBlock);
   if (linear.weight.granularity != Granularity::kPerGroup) return 0;

@@ -30,6 +30,11 @@ Scheme ModelType(std::span<const LinearPlan> linears, Dialect layout, bool as_ms
 // row 4).
 Scheme LabelOf(Scheme scheme, Dialect layout);
 
+// The linear asks for bias correction and has a place for it: quant_bias of static types, which
+// every loader reads, else the bias of the source. A bias that the architecture does not have is
+// never made: loaders refuse it (facts: consumers.md G33).
+bool CorrectsBias(const LinearPlan& linear);
+
 // The description's group_size of one linear: the group of k, 32 for MX types, else 0.
 int64_t GroupSizeOf(const LinearPlan& linear);
 

@@ -272,9 +272,31 @@ class Planner {
       SLIM_TRY(CheckLinearPlan(linear, options_.recipe.layout));
       any = true;
     }
+    SLIM_TRY(CheckBiasCorrection());
     if (!any) return UsageError("every linear layer stays float, nothing is left to quantize");
     plan_.type = ModelType(plan_.linears, options_.recipe.layout,
                            options_.recipe.compute == ComputeMode::kModel);
+    return {};
+  }
+
+  // What cannot be corrected is said, and an error when nothing can.
+  Status CheckBiasCorrection() const {
+    size_t asked = 0;
+    size_t corrected = 0;
+    for (const LinearPlan& linear : plan_.linears) {
+      if (linear.scheme == Scheme::kFloat || !linear.weight.bias_correction) continue;
+      ++asked;
+      if (CorrectsBias(linear)) ++corrected;
+    }
+    if (corrected == asked) return {};
+    const std::string why = "they have no bias, and loaders refuse one that the architecture lacks";
+    if (corrected == 0) {
+      return UsageError(
+          fmt::format("bias correction has no place in these {} layers: {}", asked, why),
+          "types with static ranges (w8a8) correct quant_bias, which every layer has");
+    }
+    listener_.Note(fmt::format("bias correction reaches {} of {} quantized layers: the others {}",
+                               corrected, asked, why.substr(5)));
     return {};
   }
 

@@ -38,11 +38,11 @@ std::vector<PassStages> PassesOf(const Recipe& recipe);
 std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation propagate,
                             size_t first = 0);
 
-// Settings that need something of the calibration text: static ranges, second moments.
+// Settings that need something of the calibration text: static ranges, second moments, means.
 bool NeedsRange(const LinearSettings& settings);
 bool NeedsMoments(const LinearSettings& settings);  // gptq, awq: the inputs' second moments
 inline bool NeedsCalibration(const LinearSettings& settings) {
-  return NeedsRange(settings) || NeedsMoments(settings);
+  return NeedsRange(settings) || NeedsMoments(settings) || settings.weight.bias_correction;
 }
 
 // `name` is in `include` and not in `exclude`. Errors: a glob that expands too far.

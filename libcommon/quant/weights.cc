@@ -7,6 +7,7 @@
 
 #include "dtype/scalar_convert.h"
 #include "kernels/convert.h"
+#include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "linear/fp8.h"
 #include "linear/int4.h"
@@ -56,13 +57,16 @@ class LinearQuantizer {
     switch (linear_.scheme) {
       case Scheme::kWFP8AFP8Dynamic:
         QuantizeFp8();
+        CorrectBias();
         break;
       case Scheme::kW8A8MXFP8:
         QuantizeMx(MxElement::kFp8);
+        CorrectBias();
         break;
       case Scheme::kW4A8MXFP:
       case Scheme::kW4A4MXFP4:
         QuantizeMx(MxElement::kFp4);
+        CorrectBias();
         break;
       default:
         SLIM_TRY(QuantizeCodes());
@@ -80,6 +84,31 @@ class LinearQuantizer {
       return NotFiniteError(fmt::format("{}.bias", linear_.name));
     StoreFloats(bias_, record_[Role::kBias]);
     return {};
+  }
+
+  // The mean over the calibration inputs of what quantizing the weight takes off each output goes
+  // into the bias: E[(W − Ŵ) x] = (W − Ŵ) E[x]. `restore(i, row)` gives row i of Ŵ.
+  template <class Restore>
+  void CorrectBias(const Restore& restore) {
+    if (!CorrectsBias(linear_) || input_.mean.empty()) return;
+    bias_.resize(linear_.n);
+    pool_.ParallelFor(linear_.n, kRowsPerTask, [&](uint64_t begin, uint64_t end) {
+      std::vector<float> row(linear_.k);
+      std::vector<float> restored(linear_.k);
+      for (uint64_t i = begin; i < end; ++i) {
+        rows_.Load(i, row);
+        restore(i, std::span(restored));
+        double lost = 0;
+        for (uint64_t j = 0; j < linear_.k; ++j)
+          lost += (static_cast<double>(row[j]) - restored[j]) * input_.mean[j];
+        bias_[i] += static_cast<float>(lost);
+      }
+    });
+    if (!record_[Role::kBias].empty()) StoreFloats(bias_, record_[Role::kBias]);
+  }
+
+  void CorrectBias() {
+    CorrectBias([&](uint64_t i, std::span<float> row) { DequantizeWeightRow(record_, i, row); });
   }
 
   template <class Body>
@@ -131,6 +160,15 @@ class LinearQuantizer {
   Status QuantizeCodes() {
     SLIM_ASSIGN(IntegerWeight weight, ChooseCodes());
     record_[Role::kWeight] = std::move(weight.codes);
+    const uint64_t group = linear_.k / (weight.scale.size() / linear_.n);
+    CorrectBias([&](uint64_t i, std::span<float> row) {
+      const auto codes = record_[Role::kWeight].as<int8_t>().subspan(i * linear_.k, linear_.k);
+      for (uint64_t at = 0; at < linear_.k; at += group) {
+        const uint64_t unit = (i * linear_.k + at) / group;
+        DequantizeRow(codes.data() + at, group, weight.scale[unit], weight.offset[unit],
+                      row.data() + at);
+      }
+    });
     if (!record_[Role::kWeightScale].empty()) {
       StoreFloats(weight.scale, record_[Role::kWeightScale]);
       StoreFloats(weight.offset, record_[Role::kWeightOffset]);

@@ -294,6 +294,11 @@ class LayerChecker {
 
   void CheckQuantBias(const std::vector<int64_t>& row_sums) {
     const double offset = Value(Role::kInputOffset, 0);
+    // Half a step of every weight times the whole range of its input.
+    constexpr double kWidestCorrection = 0.5 * 255;
+    const auto inputs = static_cast<double>(layer_[Role::kWeight]->shape.at(1));
+    const double added =
+        totals_.biases_corrected && !Has(Role::kBias) ? kWidestCorrection * inputs : 0.0;
     Offenders offenders;
     double wanted = 0;
     for (uint64_t i = 0; i < row_sums.size(); ++i) {
@@ -302,7 +307,7 @@ class LayerChecker {
       const double correction = static_cast<double>(row_sums[i]) * offset;
       const double exact = bias_term - correction;
       const double found = Value(Role::kQuantBias, i);
-      if (!(std::abs(found - exact) > FoldTolerance(bias_term, correction))) continue;
+      if (!(std::abs(found - exact) > FoldTolerance(bias_term, correction) + added)) continue;
       if (offenders.count == 0) wanted = std::nearbyint(exact);
       offenders.Add(i, found);
     }

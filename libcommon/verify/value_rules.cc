@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/side_files.h"
 #include "model/modules.h"
 #include "model/read_config.h"
 #include "os/digest.h"
@@ -130,6 +131,7 @@ Status CheckValues(VerifyContext& context, int threads, Listener& listener) {
   uint64_t total = 0;
   for (const Task& task : tasks) total += task.bytes;
   ValueTotals totals;
+  totals.biases_corrected = ReceiptCorrectsBias(context.checkpoint().path());
   TiedPair pair = FindTiedPair(context);
   std::mutex mutex;
   uint64_t done = 0;

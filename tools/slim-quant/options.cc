@@ -47,6 +47,7 @@ Status ReadWeights(const Arguments& arguments, QuantFlags& flags) {
   if (arguments.Has("weight-method"))
     flags.weight_method = ParseWeightMethod(arguments.Text("weight-method"));
   if (arguments.Text("clip", "none") == "mse") flags.clip = WeightClip::kMse;
+  flags.bias_correction = arguments.Has("bias-correction");
   return {};
 }
 
@@ -115,7 +116,7 @@ Status CheckAlone(const Arguments& arguments, std::string_view source) {
   for (const std::string_view flag :
        {"type", "smooth", "alpha", "smooth-pairs", "asymmetric-smooth", "activation-method",
         "aggregation", "kv-cache", "group-size", "asymmetric", "weight-method", "clip",
-        "disable-names", "quantize-names", "recipe", "preset"}) {
+        "bias-correction", "disable-names", "quantize-names", "recipe", "preset"}) {
     if (flag == source || arguments.SpelledAs(flag).empty()) continue;
     return UsageError(fmt::format("{} and {} contradict each other", arguments.SpelledAs(source),
                                   arguments.SpelledAs(flag)),
