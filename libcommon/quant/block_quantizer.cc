@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "kernels/matmul.h"
+#include "linear/w8a8.h"
 #include "model/modules.h"
 #include "quant/fake_quant.h"
 #include "quant/flex_smooth.h"
@@ -197,8 +198,23 @@ void BlockQuantizer::PrepareForward(const Stage& stage) {
   for (CalibratedLinear* linear : LinearsOf(stage)) {
     const LinearSettings settings = {linear->plan->scheme, linear->plan->activation,
                                      linear->plan->weight};
-    if (NeedsRange(settings)) linear->observer.emplace(linear->plan->activation);
+    if (NeedsRange(settings))
+      linear->observer.emplace(linear->plan->activation, ColumnSquares(*linear));
   }
+}
+
+// Linears that share an input are judged together, so that they get one range: loaders that fuse
+// them want one input_scale.
+std::vector<float> BlockQuantizer::ColumnSquares(const CalibratedLinear& linear) {
+  if (linear.plan->activation.method != ActivationMethod::kOutput) return {};
+  std::vector<float> squares(linear.plan->k);
+  const BlockStats groups(plan_.config, layer_);
+  const std::string& leader = groups.LeaderOf(linear.plan->name);
+  for (const auto& [name, other] : linears_) {
+    if (!HasStaticActivations(other.plan->scheme) || groups.LeaderOf(name) != leader) continue;
+    block_->AddColumnSquares(name, squares);
+  }
+  return squares;
 }
 
 Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {

@@ -79,6 +79,7 @@ class BlockQuantizer {
   bool StageNeedsForward(const Stage& stage, bool first) const;
   Status Forward(PassRun& run, const Stage& stage, bool advance);
   void PrepareForward(const Stage& stage);
+  std::vector<float> ColumnSquares(const CalibratedLinear& linear);
   void Observe(std::string_view name, const float* x, uint64_t t, uint64_t k);
   void AddMoments(CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
   Status FinishStage(const Stage& stage);

@@ -49,13 +49,89 @@ void ValueHistogram::Widen() {
     wider[static_cast<size_t>(target + kHalf)] += counts_[static_cast<size_t>(bin + kHalf)];
   }
   counts_ = std::move(wider);
+  if (!weighed_.empty()) {
+    std::vector<double> sums(weighed_.size());
+    for (int64_t bin = -kHalf; bin < kHalf; ++bin) {
+      const int64_t target = bin >= 0 ? bin / 2 : -((-bin + 1) / 2);
+      sums[static_cast<size_t>(target + kHalf)] += weighed_[static_cast<size_t>(bin + kHalf)];
+    }
+    weighed_ = std::move(sums);
+  }
   ++exponent_;
+}
+
+void ValueHistogram::WidenTo(double largest) {
+  while (largest >= std::ldexp(static_cast<double>(kHalf), exponent_)) Widen();
+}
+
+void ValueHistogram::AddWeighed(const float* x, uint64_t count, std::span<const float> weights) {
+  if (count == 0) return;
+  weighed_.resize(counts_.size());
+  WidenTo(static_cast<double>(AbsMax(x, count)));
+  const double inverse = std::ldexp(1.0, -exponent_);
+  const uint64_t k = weights.size();
+  for (uint64_t row = 0; row < count / k; ++row) {
+    for (uint64_t i = 0; i < k; ++i) {
+      const auto bin =
+          static_cast<int64_t>(std::floor(static_cast<double>(x[row * k + i]) * inverse));
+      weighed_[static_cast<size_t>(bin + kHalf)] += weights[i];
+    }
+  }
+  total_ += count;
+}
+
+double ValueHistogram::WeighedError(double low, double high, bool symmetric) const {
+  const double width = std::ldexp(1.0, exponent_);
+  const double scale = symmetric ? high / 127.0 : (high - low) / kLevels;
+  const double offset = symmetric ? 0.0 : std::nearbyint(-low / scale) - 128.0;
+  double sum = 0;
+  for (size_t i = 0; i < weighed_.size(); ++i) {
+    if (weighed_[i] == 0) continue;
+    const double value = (static_cast<double>(i) - static_cast<double>(kHalf) + 0.5) * width;
+    const double code = std::clamp(std::nearbyint(value / scale) + offset, -128.0, 127.0);
+    const double error = value - (code - offset) * scale;
+    sum += weighed_[i] * error * error;
+  }
+  return sum;
+}
+
+ValueRange ValueHistogram::SmallestWeighedError(const ValueRange& bounds, bool symmetric) const {
+  constexpr double kShrink = 0.97;
+  constexpr int kSteps = 120;  // down to 1/40 of the range
+  double low = std::min(0.0, static_cast<double>(bounds.min));
+  double high = std::max(0.0, static_cast<double>(bounds.max));
+  if (symmetric) {
+    high = std::max(high, -low);
+    low = -high;
+  }
+  if (!(high > low)) return {static_cast<float>(low), static_cast<float>(high)};
+  const double widest_low = low;
+  const double widest_high = high;
+  double best = WeighedError(low, high, symmetric);
+  const auto shrink = [&](bool move_low, bool move_high) {
+    double factor = 1;
+    for (int i = 0; i <= kSteps; ++i, factor *= kShrink) {
+      const double try_low = move_low ? widest_low * factor : low;
+      const double try_high = move_high ? widest_high * factor : high;
+      if (!(try_high > try_low)) continue;
+      const double error = WeighedError(try_low, try_high, symmetric);
+      if (!(error < best)) continue;
+      best = error;
+      low = try_low;
+      high = try_high;
+    }
+  };
+  shrink(true, true);
+  for (int round = 0; round < 2 && !symmetric; ++round) {
+    shrink(true, false);
+    shrink(false, true);
+  }
+  return {static_cast<float>(low), static_cast<float>(high)};
 }
 
 void ValueHistogram::Add(const float* x, uint64_t count) {
   if (count == 0) return;
-  const double largest = static_cast<double>(AbsMax(x, count));
-  while (largest >= std::ldexp(static_cast<double>(kHalf), exponent_)) Widen();
+  WidenTo(static_cast<double>(AbsMax(x, count)));
   const double inverse = std::ldexp(1.0, -exponent_);
   for (uint64_t i = 0; i < count; ++i) {
     const auto bin = static_cast<int64_t>(std::floor(static_cast<double>(x[i]) * inverse));
@@ -164,6 +240,12 @@ void ActivationObserver::AddSample(const float* x, uint64_t count) {
   max_sum_ += static_cast<double>(range.max);
   ++samples_;
   if (settings_.method == ActivationMethod::kMinMax) return;
+  if (settings_.method == ActivationMethod::kOutput) {
+    const float every = 1;
+    histogram_.AddWeighed(
+        x, count, column_squares_.empty() ? std::span(&every, 1) : std::span(column_squares_));
+    return;
+  }
   histogram_.Add(x, count);
   if (settings_.method != ActivationMethod::kAuto) return;
   for (uint64_t i = 0; i < count; ++i) {
@@ -190,6 +272,8 @@ ValueRange ActivationObserver::Range() const {
   }
   if (method == ActivationMethod::kHistogram)
     return histogram_.SmallestError(widest_, settings_.symmetric);
+  if (method == ActivationMethod::kOutput)
+    return histogram_.SmallestWeighedError(widest_, settings_.symmetric);
   if (method == ActivationMethod::kPercentile)
     return histogram_.Percentile(settings_.percentile, widest_, settings_.symmetric);
   if (settings_.aggregation == Aggregation::kMax) return widest_;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "quant/recipe.h"
@@ -44,11 +45,22 @@ class ValueHistogram {
   // of |x|; at most `bounds`.
   ValueRange Percentile(double percentile, const ValueRange& bounds, bool symmetric) const;
 
+  // Values whose squared errors count `weights` [k] times by channel; a histogram has either
+  // weighed values or counted ones. x is [count / k, k].
+  void AddWeighed(const float* x, uint64_t count, std::span<const float> weights);
+  // The range whose 8-bit codes leave the smallest weighed squared error, rounding and clipping as
+  // they are: the largest range, both ends shrunk alike, then each end alone.
+  ValueRange SmallestWeighedError(const ValueRange& bounds, bool symmetric) const;
+
  private:
   static constexpr int64_t kHalf = 4096;  // bins on each side of zero
   void Widen();
 
+  void WidenTo(double largest);
+  double WeighedError(double low, double high, bool symmetric) const;
+
   std::vector<uint64_t> counts_ = std::vector<uint64_t>(2 * kHalf);
+  std::vector<double> weighed_;
   int exponent_ = -40;  // bins are 2^exponent_ wide
   uint64_t total_ = 0;
 };
@@ -56,7 +68,11 @@ class ValueHistogram {
 // The range of one activation tensor over samples (facts: algorithms.md 2.4).
 class ActivationObserver {
  public:
-  explicit ActivationObserver(const ActivationSettings& settings) : settings_(settings) {}
+  // kOutput: `column_squares` [k] is Σ_n W[n, k]² over the linears that read the input, the share
+  // of a channel's error in theirs; all channels alike when empty.
+  explicit ActivationObserver(const ActivationSettings& settings,
+                              std::vector<float> column_squares = {})
+      : settings_(settings), column_squares_(std::move(column_squares)) {}
 
   // All tokens of one calibration sample: `count` values, at least one.
   void AddSample(const float* x, uint64_t count);
@@ -69,6 +85,7 @@ class ActivationObserver {
 
  private:
   ActivationSettings settings_;
+  std::vector<float> column_squares_;
   uint64_t samples_ = 0;
   ValueRange widest_;
   double min_sum_ = 0;

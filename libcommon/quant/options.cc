@@ -24,7 +24,8 @@ Recipe RecipeOf(const QuantFlags& flags) {
   }
   LinearStep linear;
   linear.settings = SettingsOf(flags.type);
-  linear.settings.activation.method = flags.activation_method;
+  linear.settings.activation.method =
+      flags.activation_method.value_or(DefaultActivationMethod(flags));
   linear.settings.activation.aggregation = flags.aggregation;
   WeightSettings& weight = linear.settings.weight;
   if (flags.group_size) {
@@ -100,6 +101,12 @@ WeightMethod DefaultWeightMethod(Scheme type) {
   const bool int4 =
       type == Scheme::kW4A8Dynamic || type == Scheme::kW4A16 || type == Scheme::kW4A4Dynamic;
   return int4 ? WeightMethod::kSsz : WeightMethod::kMinMax;
+}
+
+ActivationMethod DefaultActivationMethod(const QuantFlags& flags) {
+  const bool plain = flags.smooth || flags.compute == ComputeMode::kModel;
+  return plain || !HasStaticActivations(flags.type) ? ActivationMethod::kMinMax
+                                                    : ActivationMethod::kOutput;
 }
 
 std::vector<std::string> DefaultFloatNames(Scheme type) {

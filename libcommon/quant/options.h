@@ -33,7 +33,7 @@ struct QuantFlags {
   std::optional<double> alpha;
   std::vector<SmoothPair> pairs = {SmoothPair::kNormLinear};
   bool symmetric_smooth = true;
-  ActivationMethod activation_method = ActivationMethod::kMinMax;
+  std::optional<ActivationMethod> activation_method;  // DefaultActivationMethod when not given
   Aggregation aggregation = Aggregation::kMax;
   bool kv_cache = false;
   // Globs over module names. `float_names` stay float; `quantize_names` are taken off that list
@@ -64,6 +64,10 @@ std::string_view QuantTypeName(Scheme type);
 
 // ssz for int4 weights, whose resolution a range alone wastes; minmax for all others.
 WeightMethod DefaultWeightMethod(Scheme type);
+
+// output where nothing is smoothed, since there a few channels spend the whole range; minmax for
+// smoothed inputs and with --compute model.
+ActivationMethod DefaultActivationMethod(const QuantFlags& flags);
 
 // What stays float unless asked otherwise (design: cli.md): static w8a8 keeps down_proj, whose
 // input has the widest range; every type keeps lm_head, which loaders expect in float.

@@ -14,7 +14,8 @@ constexpr std::string_view kCodeTypes[] = {"float", "int8", "int4", "fp8_e4m3", 
 constexpr std::string_view kGranularities[] = {
     "per_tensor", "per_channel", "per_group", "per_block", "per_token", "pd_mix", "per_head"};
 constexpr std::string_view kWeightMethods[] = {"minmax", "ssz", "gptq", "hqq", "awq"};
-constexpr std::string_view kActivationMethods[] = {"minmax", "histogram", "percentile", "auto"};
+constexpr std::string_view kActivationMethods[] = {"minmax", "histogram", "percentile", "auto",
+                                                   "output"};
 constexpr std::string_view kAggregations[] = {"max", "mean"};
 
 template <typename Enum, size_t kSize>

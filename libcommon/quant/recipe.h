@@ -65,8 +65,8 @@ struct WeightSettings {
 };
 
 // kAuto: histogram, unless max|x| / std of the layer is above 50, then minmax (traditional
-// act_method 3).
-enum class ActivationMethod : uint8_t { kMinMax, kHistogram, kPercentile, kAuto };
+// act_method 3). kOutput, ours: the range that changes the outputs of the layer least.
+enum class ActivationMethod : uint8_t { kMinMax, kHistogram, kPercentile, kAuto, kOutput };
 // How the ranges of samples become one: the widest, or the mean of each end.
 enum class Aggregation : uint8_t { kMax, kMean };
 

@@ -85,7 +85,7 @@ Result<ActivationSettings> ReadActivation(YamlSection section) {
   const Yaml* method = section.Take("method");
   if (method != nullptr && settings.dtype != CodeType::kFloat) {
     SLIM_TRY(ReadWord(section, "method", ParseActivationMethod,
-                      {"minmax", "histogram", "percentile", "auto"}, settings.method));
+                      {"minmax", "histogram", "percentile", "auto", "output"}, settings.method));
   }
   SLIM_ASSIGN(YamlSection extra, section.Inner("ext", "ext of " + section.where()));
   SLIM_TRY(

@@ -80,6 +80,15 @@ void WorkingBlock::WidenColumnMax(std::string_view linear, bool with_sign,
   }
 }
 
+void WorkingBlock::AddColumnSquares(std::string_view linear, std::span<float> squares) {
+  const Tensor& weight = Linear(linear)[Role::kWeight];
+  std::vector<float> row(weight.shape[1]);
+  for (uint64_t i = 0; i < weight.shape[0]; ++i) {
+    LoadRow(weight, i, row);
+    for (size_t k = 0; k < row.size(); ++k) squares[k] += row[k] * row[k];
+  }
+}
+
 void WorkingBlock::Replace(std::string_view linear, Tensor weight, Tensor bias) {
   LinearRecord record;
   record.name = linear;

@@ -42,6 +42,8 @@ class WorkingBlock {
 
   // Over all rows: the largest |W[:, k]|, or with `sign` the largest W[:, k]. Widens `largest` [k].
   void WidenColumnMax(std::string_view linear, bool with_sign, std::span<float> largest);
+  // squares[k] += Σ_n W[n, k]².
+  void AddColumnSquares(std::string_view linear, std::span<float> squares);
   // W[:, k] *= scale[k].
   void ScaleColumns(std::string_view linear, std::span<const float> scale);
   // W[first_row + i, :] *= factor[i], and the bias with it.

@@ -13,7 +13,7 @@ class Xxh3Hasher;
 
 // What is told once for the whole checkpoint. Thread-safe.
 struct ValueTotals {
-  bool biases_corrected = false;  // the receipt says so (checkpoint/side_files.h)
+  bool biases_corrected = false;              // the receipt says so (checkpoint/side_files.h)
   std::atomic<uint64_t> not_bf16_scales = 0;  // F32 scales with low bits set
 };
 

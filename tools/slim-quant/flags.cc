@@ -65,8 +65,9 @@ constexpr Flag kFlags[] = {
      .help = "shift norm outputs to the middle of their range before they are scaled"},
     {.name = "activation-method",
      .kind = FlagKind::kChoice,
-     .help = "static ranges: minmax (default), histogram, percentile, auto",
-     .choices = "minmax histogram percentile auto"},
+     .help = "static ranges: minmax, histogram, percentile, auto, output; default minmax, output "
+             "with --smooth none",
+     .choices = "minmax histogram percentile auto output"},
     {.name = "aggregation",
      .kind = FlagKind::kChoice,
      .help = "how minmax joins samples: max (default) or mean",

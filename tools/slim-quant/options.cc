@@ -98,7 +98,9 @@ Result<QuantFlags> ReadOwn(const Arguments& arguments) {
   SLIM_TRY(ReadSmoothing(arguments, flags));
   SLIM_TRY(ReadWeights(arguments, flags));
   if (arguments.Has("kv-cache")) flags.kv_cache = arguments.Text("kv-cache") == "c8";
-  flags.activation_method = *ParseActivationMethod(arguments.Text("activation-method", "minmax"));
+  if (arguments.Text("compute") == "model") flags.compute = ComputeMode::kModel;
+  if (arguments.Has("activation-method"))
+    flags.activation_method = ParseActivationMethod(arguments.Text("activation-method"));
   flags.aggregation = *ParseAggregation(arguments.Text("aggregation", "max"));
   for (const std::string_view flag : {"activation-method", "aggregation"}) {
     if (arguments.Has(flag) && !NeedsRange(SettingsOf(flags.type))) {

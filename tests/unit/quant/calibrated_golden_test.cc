@@ -132,8 +132,8 @@ TEST_F(Calibrated, EveryStepGivesAValidCheckpoint) {
                                     SmoothMethod::kFlexAwqSsz, SmoothMethod::kSearch}) {
     recipes.push_back(Smoothed(Scheme::kW8A8, method));
   }
-  for (const ActivationMethod method :
-       {ActivationMethod::kHistogram, ActivationMethod::kPercentile, ActivationMethod::kAuto}) {
+  for (const ActivationMethod method : {ActivationMethod::kHistogram, ActivationMethod::kPercentile,
+                                        ActivationMethod::kAuto, ActivationMethod::kOutput}) {
     Recipe recipe = Smoothed(Scheme::kW8A8, SmoothMethod::kIter);
     std::get<LinearStep>(recipe.process[1].steps[0]).settings.activation.method = method;
     recipe.process.push_back({{KvSmoothStep()}});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -115,6 +116,54 @@ TEST(Observer, AutoChoosesByTheOutliers) {
   ActivationObserver second(Settings(ActivationMethod::kAuto));
   second.AddSample(peaked.data(), peaked.size());
   EXPECT_EQ(second.Range().max, 80.0F);
+}
+
+// Two channels: a wide one that the linears hardly read, a narrow one that they do.
+struct WeighedProblem {
+  std::vector<float> values;
+  std::vector<float> weights = {0.0004F, 1.0F};
+};
+
+WeighedProblem MakeWeighed() {
+  WeighedProblem problem;
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < 3000; ++i) {
+    problem.values.push_back(40.0F * normal(random));
+    problem.values.push_back(0.5F + normal(random));
+  }
+  return problem;
+}
+
+double WeighedError(const WeighedProblem& problem, double low, double high) {
+  const double scale = (high - low) / 255.0;
+  const double offset = std::nearbyint(-low / scale) - 128.0;
+  double sum = 0;
+  for (size_t i = 0; i < problem.values.size(); ++i) {
+    const double x = problem.values[i];
+    const double code = std::clamp(std::nearbyint(x / scale) + offset, -128.0, 127.0);
+    const double error = x - (code - offset) * scale;
+    sum += problem.weights[i % 2] * error * error;
+  }
+  return sum;
+}
+
+TEST(ActivationObserver, OutputIsTheBestRangeOfAGridOverTheValuesThemselves) {
+  const WeighedProblem problem = MakeWeighed();
+  ActivationObserver observer(Settings(ActivationMethod::kOutput), problem.weights);
+  observer.AddSample(problem.values.data(), 2000);
+  observer.AddSample(problem.values.data() + 2000, problem.values.size() - 2000);
+  const auto [low, high] = std::minmax_element(problem.values.begin(), problem.values.end());
+  double best = WeighedError(problem, *low, *high);
+  const double widest = best;
+  for (double a = 1; a > 0.02; a *= 0.9) {
+    for (double b = 1; b > 0.02; b *= 0.9)
+      best = std::min(best, WeighedError(problem, *low * a, *high * b));
+  }
+  const ValueRange range = observer.Range();
+  const double found = WeighedError(problem, range.min, range.max);
+  EXPECT_LT(found, 1.02 * best);
+  EXPECT_LT(found, 0.5 * widest);
 }
 
 }  // namespace
