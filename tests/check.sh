@@ -4,8 +4,8 @@
 #
 #   sh tests/check.sh [--long] [PART...]
 #
-# Parts: layering unit cli flags fault accuracy demo peers format sanitize fuzz tidy; without one all but tidy. --long fuzzes 10 minutes
-# a target and adds tidy.
+# Parts: layering unit cli flags fault server accuracy demo peers format sanitize fuzz tidy; without one all but tidy. --long fuzzes 10 minutes
+# a target, sends the server 10 000 malformed requests and adds tidy.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
 # either the tests that need them are skipped.
@@ -16,13 +16,17 @@ fuzz_seconds=20
 parts=""
 for word in "$@"; do
   case $word in
-    --long) fuzz_seconds=600 ;;
-    layering | unit | cli | flags | fault | accuracy | demo | tidy | peers | format | sanitize | fuzz) parts="$parts $word" ;;
+    --long)
+      fuzz_seconds=600
+      SLIM_SERVER_FUZZ=10000
+      export SLIM_SERVER_FUZZ
+      ;;
+    layering | unit | cli | flags | fault | server | accuracy | demo | tidy | peers | format | sanitize | fuzz) parts="$parts $word" ;;
     *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
   esac
 done
 if [ -z "$parts" ]; then
-  parts="layering format unit cli flags fault accuracy demo peers sanitize fuzz"
+  parts="layering format unit cli flags fault server accuracy demo peers sanitize fuzz"
   [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy"
 fi
 
@@ -190,6 +194,7 @@ for part in $parts; do
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;
     tidy) need_build release && run "clang-tidy" tidy_check ;;
+    server) need_build release && run "server" python_tests python3 tests/server_test.py ;;
     fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;
     peers) need_build release && check_peers ;;
     sanitize) sanitize ;;

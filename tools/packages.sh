@@ -6,7 +6,7 @@
 set -eu
 
 build="g++ cmake ninja-build pkg-config nlohmann-json3-dev libfmt-dev libssl-dev libxxhash-dev libzstd-dev libhwy-dev libpcre2-dev
-libutf8proc-dev libyaml-cpp-dev libopenmpi-dev openmpi-bin libgtest-dev libgmock-dev"
+libutf8proc-dev libyaml-cpp-dev libcpp-httplib-dev libopenmpi-dev openmpi-bin libgtest-dev libgmock-dev"
 test="python3 python3-jsonschema strace zsh fish ccache clang clang-format clang-tidy libclang-rt-14-dev"
 peers="python3-venv"
 

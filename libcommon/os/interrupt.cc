@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <initializer_list>
 
 namespace slim {
 namespace {
 
 volatile sig_atomic_t g_signal = 0;
+std::atomic<bool> g_deferred = false;
 
 extern "C" void OnSignal(int signal) {
   if (g_signal != 0) {
@@ -37,12 +39,14 @@ void InstallInterruptHandlers() {
 int InterruptSignal() { return g_signal; }
 
 Status CheckInterrupt() {
-  if (g_signal == 0) return {};
+  if (g_signal == 0 || g_deferred) return {};
   Error error;
   error.code = ErrorCode::kCancelled;
   error.message = "interrupted";
   return error;
 }
+
+void DeferInterrupts() { g_deferred = true; }
 
 void DieOfInterrupt() {
   const int signal = g_signal == 0 ? SIGTERM : g_signal;

@@ -12,6 +12,9 @@ void InstallInterruptHandlers();
 int InterruptSignal();
 // An error with code kCancelled once a signal has arrived.
 Status CheckInterrupt();
+// From here on CheckInterrupt() lets work go on, for programs that finish it first; they ask
+// InterruptSignal() themselves.
+void DeferInterrupts();
 // Restores the default action and raises the signal that arrived.
 [[noreturn]] void DieOfInterrupt();
 

@@ -36,6 +36,8 @@ void Sequence::Truncate(uint64_t length) {
   for (KvCacheLayer& cache : caches_) cache.Truncate(length);
 }
 
+Sequence Sequence::Fork() const { return Sequence(rope_, caches_); }
+
 void Sequence::Reserve(uint64_t positions) {
   for (KvCacheLayer& cache : caches_) cache.Reserve(positions);
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/listener.h"
@@ -29,6 +30,8 @@ class Sequence {
   void Clear(const ModelConfig& config);
   // Keeps the first `length` tokens (<= length()).
   void Truncate(uint64_t length);
+  // Another one that has taken the same tokens.
+  Sequence Fork() const;
   void Reserve(uint64_t positions);
   // Rotary rows for a prompt of `positions` that is going to be taken in parts: dynamic scaling
   // depends on the whole of it.
@@ -36,6 +39,9 @@ class Sequence {
 
  private:
   friend class Model;
+  Sequence(RopeTable rope, std::vector<KvCacheLayer> caches)
+      : rope_(std::move(rope)), caches_(std::move(caches)) {}
+
   RopeTable rope_;
   std::vector<KvCacheLayer> caches_;
   BlockScratch scratch_;

@@ -95,20 +95,22 @@ Result<std::vector<int32_t>> TextModel::EncodePlain(std::string_view text,
   return Encode(text, source, false);
 }
 
-Result<std::string> TextModel::ChatText(const Json& messages) const {
+Result<std::string> TextModel::ChatText(const Json& messages, const ChatOptions& options) const {
   if (!chat_template_) return Error(chat_template_error_).WithPath(path_);
   Json context = chat_variables_;
   context.Set("messages", messages);
   context.Set("tools", Json());
   context.Set("documents", Json());
-  context.Set("add_generation_prompt", true);
+  context.Set("add_generation_prompt", options.generation_prompt);
+  for (const auto& [name, value] : options.variables.members()) context.Set(name, value);
   auto text = chat_template_->Render(context);
   if (!text.ok()) return std::move(text).error().WithPath(path_);
   return text;
 }
 
-Result<std::vector<int32_t>> TextModel::EncodeChat(const Json& messages) const {
-  SLIM_ASSIGN(const std::string text, ChatText(messages));
+Result<std::vector<int32_t>> TextModel::EncodeChat(const Json& messages,
+                                                   const ChatOptions& options) const {
+  SLIM_ASSIGN(const std::string text, ChatText(messages, options));
   SLIM_ASSIGN(std::vector<int32_t> ids, Encode(text, path_, false));
   if (ids.empty()) {
     return InputError("RUN-empty-prompt", "the chat template made an empty prompt").WithPath(path_);

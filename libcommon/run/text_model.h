@@ -18,6 +18,11 @@
 
 namespace slim {
 
+struct ChatOptions {
+  bool generation_prompt = true;    // the answer's beginning stands at the end
+  Json variables = Json::Object();  // more of them for the template: enable_thinking, …
+};
+
 class TextModel {
  public:
   // tokenizer.json and, where there are such, tokenizer_config.json, generation_config.json and the
@@ -38,9 +43,10 @@ class TextModel {
 
   // The text of a conversation, an array of {"role", "content"}, up to where the answer begins.
   // TPL-missing when the checkpoint has no chat template.
-  Result<std::string> ChatText(const Json& messages) const;
+  Result<std::string> ChatText(const Json& messages, const ChatOptions& options = {}) const;
   // Its tokens; the template has put the special ones.
-  Result<std::vector<int32_t>> EncodeChat(const Json& messages) const;
+  Result<std::vector<int32_t>> EncodeChat(const Json& messages,
+                                          const ChatOptions& options = {}) const;
 
  private:
   explicit TextModel(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
+#include "base/text.h"
 #include "os/processors.h"
 
 namespace slim {
@@ -10,6 +13,7 @@ namespace {
 constexpr std::string_view kInputs = "Prompt";
 constexpr std::string_view kGeneration = "Generation";
 constexpr std::string_view kMeasuring = "Measuring";
+constexpr std::string_view kServer = "Server";
 constexpr int64_t kMany = 1LL << 32;
 
 constexpr Flag kFlags[] = {
@@ -70,9 +74,11 @@ constexpr Flag kFlags[] = {
      .minimum = 0},
     {.name = "ctx",
      .kind = FlagKind::kInteger,
-     .help = "positions at most; default max_position_embeddings of config.json",
+     .help = "positions at most (or --max-model-len); default max_position_embeddings of "
+             "config.json",
      .value = "N",
      .group = kGeneration,
+     .aliases = "max-model-len",
      .minimum = 1,
      .maximum = kMany},
     {.name = "special", .help = "show special tokens in the text", .group = kGeneration},
@@ -148,6 +154,58 @@ constexpr Flag kFlags[] = {
      .help = "format of the table; default text",
      .group = kMeasuring,
      .choices = "text json csv markdown"},
+    {.name = "serve",
+     .help =
+         "answer requests of the OpenAI API over HTTP until a signal; also: slim-run serve MODEL",
+     .group = kServer},
+    {.name = "host",
+     .kind = FlagKind::kText,
+     .help = "address to listen at; default 127.0.0.1, others need --api-key or --insecure",
+     .value = "ADDRESS",
+     .group = kServer},
+    {.name = "port",
+     .kind = FlagKind::kInteger,
+     .help = "port to listen at; default 8000, 0: any free one",
+     .value = "N",
+     .group = kServer,
+     .minimum = 0,
+     .maximum = 65535},
+    {.name = "served-model-name",
+     .kind = FlagKind::kText,
+     .help = "how requests name the model; default the last part of MODEL",
+     .value = "NAME",
+     .group = kServer},
+    {.name = "api-key",
+     .kind = FlagKind::kText,
+     .help = "serve only who sends this key; default the environment's SLIM_API_KEY",
+     .value = "KEY",
+     .group = kServer},
+    {.name = "insecure", .help = "serve other machines without a key", .group = kServer},
+    {.name = "max-num-seqs",
+     .kind = FlagKind::kInteger,
+     .help = "answers computed at once; default 8",
+     .value = "N",
+     .group = kServer,
+     .minimum = 1,
+     .maximum = 1024},
+    {.name = "max-waiting",
+     .kind = FlagKind::kInteger,
+     .help = "prompts that may wait; beyond, a request gets status 429; default 256",
+     .value = "N",
+     .group = kServer,
+     .minimum = 1,
+     .maximum = 1000000},
+    {.name = "max-body",
+     .kind = FlagKind::kSize,
+     .help = "largest body of a request; default 16MiB",
+     .value = "SIZE",
+     .group = kServer},
+    {.name = "quantization",
+     .kind = FlagKind::kText,
+     .help = "accepted, the checkpoint says how it is quantized",
+     .value = "NAME",
+     .group = kServer,
+     .hidden = true},
 };
 
 constexpr Operand kOperands[] = {
@@ -156,6 +214,11 @@ constexpr Operand kOperands[] = {
 
 constexpr Command kCommands[] = {{.synopsis = "MODEL [-p TEXT | --chat | -f FILE | -] [options]",
                                   .summary = "run a checkpoint on this machine's processor",
+                                  .flags = kFlags,
+                                  .operands = kOperands},
+                                 {.name = "serve",
+                                  .synopsis = "MODEL [options]",
+                                  .summary = "the same as --serve",
                                   .flags = kFlags,
                                   .operands = kOperands}};
 
@@ -167,17 +230,20 @@ Error Together(std::string_view a, std::string_view b) {
 Result<std::string> ChooseInput(const Arguments& arguments) {
   std::string chosen;
   std::vector<std::string> given;
-  for (const char* flag : {"prompt", "file", "ppl", "bench"}) {
+  if (arguments.command().name == "serve") given.emplace_back("serve");
+  for (const char* flag : {"serve", "prompt", "file", "ppl", "bench"}) {
     if (arguments.Has(flag)) given.push_back(arguments.SpelledAs(flag));
   }
   if (arguments.operands().size() > 1) given.emplace_back("-");
   if (given.size() > 1) return Together(given[0], given[1]);
+  if (arguments.Has("serve") || arguments.command().name == "serve") return std::string("serve");
   if (arguments.Has("prompt")) return std::string("prompt");
   if (arguments.Has("ppl")) return std::string("ppl");
   if (arguments.Has("bench")) return std::string("bench");
   if (!given.empty()) return std::string("file");
   if (arguments.Has("chat")) return std::string("chat");
-  return UsageError("nothing to do", "give -p TEXT, -f FILE, -, --chat, --ppl FILE or --bench");
+  return UsageError("nothing to do",
+                    "give -p TEXT, -f FILE, -, --chat, --ppl FILE, --bench or --serve");
 }
 
 Status ReadInput(const Arguments& arguments, RunCommand& command) {
@@ -195,13 +261,45 @@ Status ReadInput(const Arguments& arguments, RunCommand& command) {
   } else if (input == "ppl") {
     command.mode = RunCommand::Mode::kPerplexity;
     command.path = arguments.Text("ppl");
+  } else if (input == "serve") {
+    command.mode = RunCommand::Mode::kServe;
   } else {
     command.mode = input == "bench" ? RunCommand::Mode::kBench : RunCommand::Mode::kConversation;
   }
   return {};
 }
 
-Status ReadSampling(const Arguments& arguments, SamplingOptions& sampling) {
+// The last part of a path: "models/qwen/" → "qwen".
+std::string LastPart(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path.substr(path.rfind('/') + 1);
+}
+
+Status ReadServer(const Arguments& arguments, RunCommand& command) {
+  HttpOptions& http = command.http;
+  ServiceOptions& service = command.service;
+  command.quantization = arguments.Has("quantization");
+  http.host = arguments.Text("host", http.host);
+  http.port = static_cast<uint16_t>(arguments.Integer("port", http.port));
+  http.max_body = arguments.Size("max-body", http.max_body);
+  service.model_name = arguments.Text("served-model-name", LastPart(command.model));
+  const char* key = std::getenv("SLIM_API_KEY");
+  service.api_key = arguments.Text("api-key", key == nullptr ? "" : key);
+  service.first_seed = static_cast<uint64_t>(arguments.Integer("seed", 0));
+  service.limits.max_sequences = static_cast<uint64_t>(
+      arguments.Integer("max-num-seqs", static_cast<int64_t>(service.limits.max_sequences)));
+  service.limits.max_waiting = static_cast<uint64_t>(
+      arguments.Integer("max-waiting", static_cast<int64_t>(service.limits.max_waiting)));
+  if (arguments.Has("api-key") && service.api_key.empty())
+    return UsageError("--api-key is empty", "give a key, or leave it out");
+  if (arguments.Has("served-model-name") && service.model_name.empty())
+    return UsageError("--served-model-name is empty");
+  if (IsLoopback(http.host) || !service.api_key.empty() || arguments.Has("insecure")) return {};
+  return UsageError(fmt::format("--host {} lets other machines ask", Quote(http.host)),
+                    "give --api-key KEY, or --insecure if that is meant");
+}
+
+Status ReadSampling(const Arguments& arguments, bool serve, SamplingOptions& sampling) {
   sampling.temperature = arguments.Real("temperature", 0);
   sampling.top_p = arguments.Real("top-p", 1);
   sampling.top_k = static_cast<uint64_t>(arguments.Integer("top-k", 0));
@@ -212,7 +310,7 @@ Status ReadSampling(const Arguments& arguments, SamplingOptions& sampling) {
   if (sampling.top_p <= 0 || sampling.top_p > 1)
     return UsageError("--top-p is not above 0 and at most 1");
   for (const char* flag : {"top-p", "top-k", "seed"}) {
-    if (sampling.temperature == 0 && arguments.Has(flag)) {
+    if (sampling.temperature == 0 && arguments.Has(flag) && !serve) {
       return UsageError(fmt::format("{} needs a --temperature above 0", arguments.SpelledAs(flag)),
                         "without one the most probable token is taken");
     }
@@ -232,7 +330,12 @@ Status CheckUse(const Arguments& arguments, const RunCommand& command) {
     return {};
   };
   using Mode = RunCommand::Mode;
-  const bool answers = command.mode != Mode::kPerplexity && command.mode != Mode::kBench;
+  const bool serve = command.mode == Mode::kServe;
+  const bool answers = !serve && command.mode != Mode::kPerplexity && command.mode != Mode::kBench;
+  SLIM_TRY(refuse({"host", "port", "served-model-name", "api-key", "insecure", "max-num-seqs",
+                   "max-waiting", "max-body", "quantization"},
+                  serve, "--serve"));
+  SLIM_TRY(refuse({"top-p", "top-k"}, !serve, "a prompt: requests name their own"));
   SLIM_TRY(refuse({"ppl-window", "ppl-windows"}, command.mode == Mode::kPerplexity, "--ppl"));
   SLIM_TRY(refuse({"bench-prompt", "bench-tokens", "bench-repeat", "bench-format"},
                   command.mode == Mode::kBench, "--bench"));
@@ -269,7 +372,9 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   RunCommand command;
   SLIM_ASSIGN(command.model, arguments.OperandAt(0));
   SLIM_TRY(ReadInput(arguments, command));
-  SLIM_TRY(ReadSampling(arguments, command.generation.sampling));
+  const bool serve = command.mode == RunCommand::Mode::kServe;
+  SLIM_TRY(ReadSampling(arguments, serve, command.generation.sampling));
+  if (serve) SLIM_TRY(ReadServer(arguments, command));
   command.chat = arguments.Has("chat");
   if (arguments.Has("system")) command.system = arguments.Text("system");
   command.backend =

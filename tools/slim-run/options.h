@@ -12,6 +12,7 @@
 #include "run/bench.h"
 #include "run/generate.h"
 #include "run/perplexity.h"
+#include "serve/http_server.h"
 
 namespace slim {
 
@@ -23,7 +24,8 @@ struct RunCommand {
     kInput,         // `path` holds a prompt, or one JSON object a line
     kConversation,  // every line of standard input is the user's next message
     kPerplexity,    // of the text in `path`
-    kBench
+    kBench,
+    kServe
   };
   Mode mode = Mode::kPrompt;
   std::string model;
@@ -45,6 +47,9 @@ struct RunCommand {
   PerplexityOptions perplexity;
   BenchOptions bench;
   TableFormat table = TableFormat::kText;
+  HttpOptions http;
+  bool quantization = false;  // the flag of vLLM was given
+  ServiceOptions service;     // but for the context
 };
 
 // What was typed, after defaults and conflicts.

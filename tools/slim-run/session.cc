@@ -38,6 +38,10 @@ std::string TypeOf(const Checkpoint& checkpoint, const ModelConfig& config) {
 }  // namespace
 
 Status Session::Load() {
+  if (command_.mode == RunCommand::Mode::kServe) {
+    server_.emplace(command_.http);
+    SLIM_TRY(server_->Bind());
+  }
   if (!command_.logits.empty() && !command_.write.force &&
       KindOf(command_.logits) != FileKind::kMissing) {
     return SystemError(command_.logits, "would be overwritten", EEXIST)
@@ -79,6 +83,9 @@ Result<int> Session::Run() {
       break;
     case RunCommand::Mode::kBench:
       SLIM_TRY(ReportSpeed());
+      break;
+    case RunCommand::Mode::kServe:
+      SLIM_TRY(Serve());
       break;
   }
   return expectation_failed_ ? 1 : 0;
@@ -237,6 +244,31 @@ Status Session::ReportPerplexity() {
   return console_.Print(console_.json()
                             ? DumpJson(PerplexityJson(*result, command_.perplexity)) + "\n"
                             : PerplexityText(*result, command_.perplexity));
+}
+
+Status Session::Serve() {
+  if (command_.quantization)
+    console_.Note("--quantization means nothing here: the checkpoint says how it is quantized");
+  ServiceOptions options = command_.service;
+  options.context = generation_.context;
+  Service service(*model_, *text_, options);
+  const auto ready = [&]() -> Status {
+    const std::string& host = command_.http.host;
+    const bool v6 = host.find(':') != std::string::npos;
+    const std::string url =
+        fmt::format("http://{}:{}", v6 ? "[" + host + "]" : host, server_->port());
+    console_.ClearProgress();
+    console_.Note(fmt::format("serving {} at {}", Quote(options.model_name), url));
+    if (!console_.json()) return {};
+    Json json = Json::Object();
+    json.Set("url", url);
+    json.Set("model", options.model_name);
+    SLIM_TRY(console_.Print(DumpJson(json) + "\n"));
+    return console_.Flush();
+  };
+  SLIM_TRY(ServeUntilSignal(*server_, service, ready));
+  console_.Note("every request is answered: done");
+  return {};
 }
 
 Status Session::ReportSpeed() {

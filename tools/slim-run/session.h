@@ -29,6 +29,7 @@ class Session {
   Status Converse();
   Status ReportPerplexity();
   Status ReportSpeed();
+  Status Serve();
 
   // Tokens of a prompt or of one user message.
   Result<std::vector<int32_t>> Encode(const std::string& text, const std::string& source) const;
@@ -45,6 +46,7 @@ class Session {
   std::optional<TextModel> text_;
   std::optional<Model> model_;
   GenerationOptions generation_;
+  std::optional<HttpServer> server_;
   bool expectation_failed_ = false;
 };
 
