@@ -4,14 +4,15 @@
 #
 #   sh tests/check.sh [--long] [PART...]
 #
-# Parts: layering unit cli flags fault server accuracy demo peers format sanitize fuzz tidy; without one all but tidy. --long fuzzes 10 minutes
-# a target, sends the server 10 000 malformed requests and adds tidy.
+# Parts: those of the line below, and tidy; without one all but tidy. --long fuzzes 10 minutes a target, sends the server
+# 10 000 malformed requests and adds tidy.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
 # either the tests that need them are skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
+all_parts="layering format unit cli flags fault server accuracy demo package peers sanitize fuzz"
 fuzz_seconds=20
 parts=""
 for word in "$@"; do
@@ -21,12 +22,16 @@ for word in "$@"; do
       SLIM_SERVER_FUZZ=10000
       export SLIM_SERVER_FUZZ
       ;;
-    layering | unit | cli | flags | fault | server | accuracy | demo | tidy | peers | format | sanitize | fuzz) parts="$parts $word" ;;
-    *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
+    *)
+      case " $all_parts tidy " in
+        *" $word "*) parts="$parts $word" ;;
+        *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
+      esac
+      ;;
   esac
 done
 if [ -z "$parts" ]; then
-  parts="layering format unit cli flags fault server accuracy demo peers sanitize fuzz"
+  parts=$all_parts
   [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy"
 fi
 
@@ -193,6 +198,7 @@ for part in $parts; do
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;
+    package) need_build release && run "packages" python_tests python3 tests/package_test.py ;;
     tidy) need_build release && run "clang-tidy" tidy_check ;;
     server) need_build release && run "server" python_tests python3 tests/server_test.py ;;
     fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;

@@ -1,14 +1,29 @@
 #include "os/install.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <climits>
+#include <cstdlib>
 #include <vector>
 
 #include "base/text.h"
 #include "os/file.h"
 
 namespace slim {
+namespace {
+
+// Of libslim.so in a program that links it; empty where slim is part of the program.
+std::string LibraryDirectory() {
+  static const char kHere = 0;
+  Dl_info info{};
+  char buffer[PATH_MAX];
+  if (::dladdr(&kHere, &info) == 0 || info.dli_fname == nullptr) return "";
+  if (::realpath(info.dli_fname, buffer) == nullptr) return "";
+  return DirectoryName(buffer);
+}
+
+}  // namespace
 
 Result<std::string> FindInstalledFile(std::string_view relative) {
   char buffer[PATH_MAX];
@@ -16,6 +31,11 @@ Result<std::string> FindInstalledFile(std::string_view relative) {
   std::string directory =
       length > 0 ? DirectoryName(std::string(buffer, static_cast<size_t>(length))) : ".";
   std::vector<std::string> tried = {JoinPath(directory, JoinPath("../share/slim", relative))};
+  // PREFIX/lib, or PREFIX/lib/x86_64-linux-gnu.
+  if (const std::string library = LibraryDirectory(); !library.empty()) {
+    tried.push_back(JoinPath(library, JoinPath("../share/slim", relative)));
+    tried.push_back(JoinPath(library, JoinPath("../../share/slim", relative)));
+  }
   while (directory != "/" && directory != ".") {
     directory = DirectoryName(directory);
     tried.push_back(JoinPath(directory, JoinPath("testdata", relative)));

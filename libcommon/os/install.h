@@ -1,6 +1,6 @@
-// Where the files that ship with slim are: beside the installed program (PREFIX/share/slim), or in
-// the source tree when a program runs from a build folder inside it. No path is compiled in, so an
-// installation can be moved.
+// Where the files that ship with slim are: beside the installed program or libslim.so
+// (PREFIX/share/slim), or in the source tree when a program runs from a build folder inside it. No
+// path is compiled in, so an installation can be moved.
 #pragma once
 
 #include <string>
