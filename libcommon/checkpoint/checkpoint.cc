@@ -17,7 +17,7 @@ constexpr size_t kShardsWorthThreads = 8;
 
 }  // namespace
 
-Result<Checkpoint> Checkpoint::OpenAny(const std::string& path, int threads) {
+Result<Checkpoint> Checkpoint::OpenAny(const std::string& path, int threads, Reads reads) {
   Checkpoint checkpoint;
   checkpoint.path_ = path;
   switch (KindOf(path)) {
@@ -27,7 +27,7 @@ Result<Checkpoint> Checkpoint::OpenAny(const std::string& path, int threads) {
       return InputError("IN-not-a-file", "is neither a directory nor a regular file")
           .WithPath(path);
     case FileKind::kRegular:
-      SLIM_TRY(checkpoint.OpenSingleFile());
+      SLIM_TRY(checkpoint.OpenSingleFile(reads));
       break;
     case FileKind::kDirectory:
       SLIM_TRY(checkpoint.OpenDirectory(threads));
@@ -55,14 +55,14 @@ void Checkpoint::IndexNames() {
 }
 
 Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
-  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads));
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kOwn));
   if (checkpoint.guess_.fp8) return UnreadDialect("fp8", path);
   if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
   return checkpoint;
 }
 
 Result<Checkpoint> Checkpoint::OpenForeign(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount()));
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kForeign));
   if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
   if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;
@@ -75,7 +75,7 @@ Result<Checkpoint> Checkpoint::Open(const std::string& path) {
 }
 
 Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount()));
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kOwn));
   if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
   if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
   if (!checkpoint.guess_.fp8) return checkpoint;
@@ -86,18 +86,26 @@ Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
   return checkpoint;
 }
 
-Status Checkpoint::OpenSingleFile() {
+Status Checkpoint::OpenSingleFile(Reads reads) {
   single_file_ = true;
   guess_.dialect = Dialect::kHf;
   SLIM_ASSIGN(File file, File::Open(path_));
   guess_.weight_files = {BaseName(path_)};
+  if (reads == Reads::kForeign && path_.ends_with(ContainerEnding(Container::kGguf))) {
+    guess_.dialect = Dialect::kGguf;
+    guess_.container = Container::kGguf;
+    guess_.weight_files = GgufSplitFiles(BaseName(path_));
+    ThreadPool pool(1);
+    ReadShards(pool);
+    return FinishGguf();
+  }
   auto header = ReadSafetensorsHeader(file);
   if (!header.ok()) {
     problems_.push_back(std::move(header).error());
     return {};
   }
   tensors_.reserve(header->tensors.size());
-  AddShard({BaseName(path_), std::move(file), std::move(*header)});
+  AddShard({BaseName(path_), std::move(file), std::move(*header), nullptr});
   return {};
 }
 
@@ -110,7 +118,7 @@ Status Checkpoint::OpenDirectory(int threads) {
   ReadIndexAndDescription(pool);
   ReadShards(pool);
   CollectSideFiles();
-  return {};
+  return guess_.container == Container::kGguf ? FinishGguf() : Status();
 }
 
 void Checkpoint::ReadConfig() {
@@ -120,7 +128,11 @@ void Checkpoint::ReadConfig() {
     problems_.push_back(std::move(text).error());
     return;
   }
-  config_text_ = std::move(*text);
+  SetConfig(std::move(*text), JoinPath(path_, "config.json"));
+}
+
+void Checkpoint::SetConfig(std::string text, const std::string& path) {
+  config_text_ = std::move(text);
   auto json = ParseJson(config_text_);
   if (json.ok() && !json->is_object()) {
     json = InputError("CF-not-an-object",
@@ -129,7 +141,7 @@ void Checkpoint::ReadConfig() {
   if (json.ok()) {
     config_ = std::move(*json);
   } else {
-    problems_.push_back(std::move(json).error().WithPath(JoinPath(path_, "config.json")));
+    problems_.push_back(std::move(json).error().WithPath(path));
   }
 }
 
@@ -186,17 +198,23 @@ void Checkpoint::ReadShards(ThreadPool& pool) {
 }
 
 Result<Shard> Checkpoint::OpenShard(const std::string& name) const {
-  auto file = File::Open(JoinPath(path_, name));
+  const bool itself = single_file_ && name == BaseName(path_);
+  const std::string path = itself ? path_ : JoinPath(directory(), name);
+  auto file = File::Open(path);
   if (!file.ok()) {
     Error error = std::move(file).error();
     if (error.rule == "IN-missing" && index_) {
       error = InputError("IX-missing-shard",
                          "the index names this file, the directory does not have it");
+    } else if (error.rule == "IN-missing" && guess_.weight_files.size() > 1) {
+      error = InputError("GG-split", fmt::format("is one of {} files of the model, and is missing",
+                                                 guess_.weight_files.size()));
     }
-    return std::move(error).WithPath(JoinPath(path_, name));
+    return std::move(error).WithPath(path);
   }
+  if (guess_.container == Container::kGguf) return OpenGgufShard(name, std::move(*file));
   SLIM_ASSIGN(SafetensorsHeader header, ReadSafetensorsHeader(*file));
-  return Shard{name, std::move(*file), std::move(header)};
+  return Shard{name, std::move(*file), std::move(header), nullptr};
 }
 
 void Checkpoint::AddShard(Shard shard) {

@@ -14,6 +14,8 @@
 #include "base/name_table.h"
 #include "base/result.h"
 #include "checkpoint/dialects/dialect.h"
+#include "checkpoint/dialects/gguf_config.h"
+#include "checkpoint/gguf_header.h"
 #include "checkpoint/quant_description.h"
 #include "checkpoint/safetensors_header.h"
 #include "checkpoint/shard_index.h"
@@ -29,7 +31,8 @@ class ThreadPool;
 struct Shard {
   std::string name;  // file name in the directory
   File file;
-  SafetensorsHeader header;  // `tensors` moved out into Checkpoint::tensors()
+  SafetensorsHeader header;                // `tensors` moved out into Checkpoint::tensors()
+  std::shared_ptr<const GgufHeader> gguf;  // of the container of that name
 };
 
 struct TensorEntry {
@@ -61,7 +64,10 @@ class Checkpoint {
   static Result<Checkpoint> Inspect(const std::string& path, int threads);
 
   const std::string& path() const { return path_; }
-  // True when the argument was a single file; there is no config, description or side file then.
+  // Where the files are.
+  std::string directory() const { return single_file_ ? DirectoryName(path_) : path_; }
+  // True when the argument was a single file; there is no description or side file then, and a
+  // config only where the file holds one.
   bool is_single_file() const { return single_file_; }
   Dialect dialect() const { return guess_.dialect; }
   const DialectTraits& traits() const { return TraitsOf(dialect()); }
@@ -80,6 +86,10 @@ class Checkpoint {
   const std::vector<DirectoryEntry>& side_files() const { return side_files_; }
   const std::vector<DirectoryEntry>& listing() const { return listing_; }
   bool HasFile(std::string_view name) const;
+  // Side files that the container carries and the directory has none of; what could not be had from
+  // it is in notes.
+  const std::vector<MadeFile>& made_files() const { return made_files_; }
+  const std::vector<std::string>& made_notes() const { return made_notes_; }
   // A side file's content; IN-missing when it is not there.
   Result<std::string> ReadSideFile(std::string_view name) const;
 
@@ -111,12 +121,17 @@ class Checkpoint {
     TensorEntry scale;
   };
 
-  static Result<Checkpoint> OpenAny(const std::string& path, int threads);
+  // What Inspect() and Open() do not read is opened for conversions only.
+  enum class Reads : uint8_t { kOwn, kForeign };
+  static Result<Checkpoint> OpenAny(const std::string& path, int threads, Reads reads);
   void IndexNames();
   Status ShowFp8AsFloat();
   Status ReadFp8Part(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
   Status OpenDirectory(int threads);
-  Status OpenSingleFile();
+  Status OpenSingleFile(Reads reads);
+  Result<Shard> OpenGgufShard(const std::string& name, File file) const;
+  Status FinishGguf();
+  void SetConfig(std::string text, const std::string& path);
   void ReadConfig();
   void ReadIndexAndDescription(ThreadPool& pool);
   std::optional<Error> ReadDescription();
@@ -140,6 +155,8 @@ class Checkpoint {
   std::optional<QuantDescription> description_;
   std::optional<Json> config_;
   std::string config_text_;
+  std::vector<MadeFile> made_files_;
+  std::vector<std::string> made_notes_;
   std::vector<Error> problems_;
 };
 

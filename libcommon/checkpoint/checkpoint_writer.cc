@@ -195,8 +195,12 @@ Status CheckpointWriter::LayOut() {
     for (const PlannedTensor& tensor : plan_.tensors) {
       if (tensor.shard == shard) specs.push_back(tensor.spec);
     }
-    SLIM_ASSIGN(SafetensorsLayout layout, LayOutSafetensors(specs, plan_.metadata));
-    file_names_.push_back(ShardFileName(Stem(), shard, plan_.shard_count, HasShardNames()));
+    const Container container = TraitsOf(plan_.dialect).container;
+    SLIM_ASSIGN(SafetensorsLayout layout, container == Container::kGguf
+                                              ? LayOutGguf(specs, plan_.gguf_metadata)
+                                              : LayOutSafetensors(specs, plan_.metadata));
+    file_names_.push_back(
+        ShardFileName(Stem(), shard, plan_.shard_count, HasShardNames(), container));
     for (size_t i = 0; i < specs.size(); ++i) {
       const uint64_t size = ByteSize(specs[i].dtype, specs[i].shape).value();
       if (!places_.emplace(specs[i].name, Place{shard, layout.offsets[i], size}).second) {

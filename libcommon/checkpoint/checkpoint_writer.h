@@ -18,6 +18,7 @@
 #include "base/listener.h"
 #include "base/result.h"
 #include "checkpoint/dialects/dialect.h"
+#include "checkpoint/dialects/gguf_config.h"
 #include "checkpoint/safetensors_header.h"
 #include "checkpoint/write_journal.h"
 #include "os/output.h"
@@ -43,6 +44,7 @@ struct WritePlan {
   uint64_t part_size = 0;
   bool shard_names = false;
   std::vector<std::pair<std::string, std::string>> metadata;  // of every safetensors header
+  GgufMetadata gguf_metadata;  // of the GGUF container, which has one file
 
   uint64_t TotalBytes() const;
 };

@@ -6,6 +6,7 @@
 #include "checkpoint/dialects/ascend_layers.h"
 #include "checkpoint/dialects/compressed_tensors.h"
 #include "checkpoint/dialects/fp8_block.h"
+#include "checkpoint/dialects/gguf.h"
 #include "checkpoint/dialects/golden_stick.h"
 #include "checkpoint/dialects/gptq.h"
 #include "kernels/convert.h"
@@ -25,6 +26,8 @@ Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source) {
       return OpenGptq(source);
     case Dialect::kAwq:
       return OpenAwq(source);
+    case Dialect::kGguf:
+      return OpenGguf(source);
     case Dialect::kGoldenStick:
       return OpenGoldenStick(source);
     case Dialect::kFp8Block:

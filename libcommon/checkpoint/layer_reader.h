@@ -28,6 +28,7 @@ struct LogicalLayer {
   std::string
       name;  // of the module; of the tensor where is_linear is false (its only part: weight)
   bool is_linear = false;
+  bool is_lookup = false;  // its rows are looked up, not multiplied with (embeddings)
   Scheme scheme = Scheme::kFloat;
   std::array<std::optional<PartSpec>, kRoleCount> parts;
   // GPTQ act-order: the group of each column; empty where column j belongs to group

@@ -99,6 +99,12 @@ Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
     plan.reason = layer.note;
     return plan;
   }
+  if (layer.is_lookup) {
+    plan.outputs.push_back({{layer.name + ".weight", model_dtype_, layer.shape()}, "FLOAT"});
+    plan.loss = LossClass::kNear;
+    plan.reason = fmt::format("embedding dequantized to {}", DTypeName(model_dtype_));
+    return plan;
+  }
   SLIM_TRY(CheckLayer(layer));
   const Scheme scheme = SchemeFor(layer);
   plan.reason = layer.note.empty() ? fmt::format("as {}", SchemeLabel(scheme)) : layer.note;
@@ -224,6 +230,11 @@ Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const 
     out.push_back(std::move(record[Role::kWeight]));
     return out;
   }
+  if (layer.is_lookup) {
+    SLIM_ASSIGN(Tensor rows, DequantizeWeight(layer, record, model_dtype_, loss));
+    out.push_back(std::move(rows));
+    return out;
+  }
   if (IsRequantized(layer)) SLIM_TRY(Requantize(layer, record, loss));
   if (layer.quant_bias_is_rounded) {
     RecomputeQuantBias(record, loss);
@@ -250,7 +261,7 @@ Status AscendTarget::Finish(const std::vector<LayerPlan>& plans, WritePlan& writ
   }
   write.globals.model_quant_type = TypeByLabels(labels);
   for (const LogicalLayer& layer : reader_.layers()) {
-    if (layer.is_linear && !IsRequantized(layer) && layer.groups() > 1)
+    if (layer.is_linear && !layer.is_lookup && !IsRequantized(layer) && layer.groups() > 1)
       write.globals.group_size = static_cast<int64_t>(layer.k() / layer.groups());
   }
   config.dequantized = true;  // the description speaks of it from here on

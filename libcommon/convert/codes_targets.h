@@ -16,4 +16,9 @@ Result<std::unique_ptr<LayerTarget>> MakeCompressedTensorsTarget(const LayerRead
 Result<std::unique_ptr<LayerTarget>> MakeGptqTarget(const LayerReader& reader,
                                                     const ConvertOptions& options);
 
+// Float tensors and int8 codes as GGUF: Q8_0 with each row's scale in every block of it. Scales are
+// rounded to F16.
+Result<std::unique_ptr<LayerTarget>> MakeGgufTarget(const LayerReader& reader,
+                                                    const ConvertOptions& options);
+
 }  // namespace slim

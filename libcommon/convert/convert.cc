@@ -92,6 +92,8 @@ Status Conversion::WriteSideFiles(CheckpointWriter& writer) {
     SLIM_TRY(writer.CopySideFile(file, side.name));
     side_files_.push_back(std::move(file));
   }
+  for (const MadeFile& made : plan_.made_files)
+    SLIM_TRY(writer.WriteSideFile(made.name, made.content));
   return {};
 }
 

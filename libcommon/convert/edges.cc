@@ -30,6 +30,17 @@ constexpr std::string_view kRequantized =
     "FP8 blocks are quantized anew to W8A8_DYNAMIC; the receipt has the SQNR of each weight";
 constexpr std::string_view kToCt =
     "int-quantized; static layers get the weight_scale that their deq_scale implies";
+constexpr std::string_view kToGguf =
+    "one model.gguf: float tensors as they are, vectors widened to F32";
+constexpr std::string_view kCodesToGguf =
+    "int8 codes as Q8_0, each block with its row's scale rounded to F16";
+constexpr std::string_view kFromGguf =
+    "llama.cpp's names and row order undone, vectors in the model's dtype where they fit; Q8_0 "
+    "with "
+    "--dequantize";
+constexpr std::string_view kGgufCodes =
+    "Q8_0 as W8A16, one scale a row where the blocks agree, else groups of 32, which no loader "
+    "reads; embeddings are dequantized";
 constexpr std::string_view kToGptq = "8 bits, version 1; scales are rounded to F16";
 
 constexpr Scheme kCtSchemes[] = {Scheme::kFloat, Scheme::kW8A8,  Scheme::kW8A8Dynamic,
@@ -38,6 +49,10 @@ constexpr std::string_view kFromGoldenStick =
     "codes and scales as they are; quant_bias computed anew, with the float bias folded in";
 constexpr Scheme kGoldenStick[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
                                    Scheme::kW8A16, Scheme::kW4A16};
+constexpr Scheme kGgufRead[] = {Scheme::kFloat, Scheme::kW8A16};
+constexpr Scheme kGgufFloats[] = {Scheme::kFloat};
+constexpr Scheme kGgufWritten[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
+                                   Scheme::kW8A16};
 constexpr Scheme kWeightOnly[] = {Scheme::kFloat, Scheme::kW8A16, Scheme::kW4A16};
 constexpr Scheme kInt4Only[] = {Scheme::kFloat, Scheme::kW4A16};
 constexpr Scheme kFp8Only[] = {Scheme::kFloat, Scheme::kWFP8AFP8Dynamic};
@@ -49,6 +64,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kHf, Dialect::kAscendV1, LossClass::kExact, kFromFloat},
     {Dialect::kHf, Dialect::kAscendV1V0, LossClass::kExact, kFromFloat},
     {Dialect::kHf, Dialect::kMindIE, LossClass::kExact, kFromFloat},
+    {Dialect::kHf, Dialect::kGguf, LossClass::kExact, kToGguf, kGgufFloats},
     {Dialect::kAscendV1, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1, Dialect::kAscendV1, LossClass::kExact, kSame},
     {Dialect::kAscendV1, Dialect::kAscendV1V0, LossClass::kExact, kNames},
@@ -56,6 +72,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kAscendV1, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
     {Dialect::kAscendV1, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kAscendV1, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
     {Dialect::kAscendV1V0, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1V0, Dialect::kAscendV1, LossClass::kExact, kNames},
     {Dialect::kAscendV1V0, Dialect::kAscendV1V0, LossClass::kExact, kSame},
@@ -63,6 +80,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1V0, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kAscendV1V0, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
     {Dialect::kAscendV1V0, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kAscendV1V0, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
     {Dialect::kMindIE, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kMindIE, Dialect::kAscendV1, LossClass::kExact, kDropsCopies},
     {Dialect::kMindIE, Dialect::kAscendV1V0, LossClass::kExact, kDropsCopies},
@@ -70,6 +88,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kMindIE, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kMindIE, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
     {Dialect::kMindIE, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kMindIE, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
     {Dialect::kMindIEParts, Dialect::kAscendV1, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kAscendV1V0, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kMindIE, LossClass::kExact, kFromParts},
@@ -83,6 +102,8 @@ constexpr Edge kEdges[] = {
     {Dialect::kFp8Block, Dialect::kAscendV1, LossClass::kRequantized, kRequantized, kFp8Only},
     {Dialect::kGoldenStick, Dialect::kHf, LossClass::kNear, kDequantized, kGoldenStick},
     {Dialect::kGoldenStick, Dialect::kAscendV1, LossClass::kExact, kFromGoldenStick, kGoldenStick},
+    {Dialect::kGguf, Dialect::kHf, LossClass::kExact, kFromGguf, kGgufRead},
+    {Dialect::kGguf, Dialect::kAscendV1, LossClass::kNear, kGgufCodes, kGgufRead},
 };
 
 constexpr unsigned Bit(Dialect dialect) { return 1U << static_cast<unsigned>(dialect); }
@@ -174,7 +195,8 @@ Error NoEdge(Dialect from, Dialect to) {
 
 Status CheckEdge(Dialect from, Dialect to, bool dequantize) {
   if (FindEdge(from, to) == nullptr) return NoEdge(from, to);
-  if (dequantize || to != Dialect::kHf || !TraitsOf(from).is_foreign) return {};
+  const DialectTraits& source = TraitsOf(from);
+  if (dequantize || to != Dialect::kHf || !source.is_foreign || source.may_be_float) return {};
   return InputError("CV-no-edge",
                     fmt::format("{} becomes hf with --dequantize only", DialectName(from)));
 }

@@ -5,13 +5,12 @@
 #include <algorithm>
 
 #include "convert/dequantize.h"
+#include "convert/plain_tensors.h"
 #include "convert/plan.h"
 #include "kernels/convert.h"
 
 namespace slim {
 namespace {
-
-constexpr std::string_view kCopyMark = ".module";
 
 bool IsModelFloat(DType dtype) { return CanConvertFromFloat(dtype); }
 
@@ -28,8 +27,6 @@ class FloatTarget : public LayerTarget {
 
  private:
   Result<LayerPlan> PlanPlain(const LogicalLayer& layer) const;
-  Result<bool> IsNormCopy(const LogicalLayer& layer) const;
-  Result<bool> IsZeroNormBias(const LogicalLayer& layer) const;
   DType PlainDType(DType dtype) const { return asked_ && IsModelFloat(dtype) ? *asked_ : dtype; }
 
   std::optional<DType> asked_;
@@ -37,56 +34,10 @@ class FloatTarget : public LayerTarget {
   bool allow_loss_;
 };
 
-// "x.module.weight" beside "x.weight": what MindIE reads, equal to the original or refused.
-Result<bool> FloatTarget::IsNormCopy(const LogicalLayer& layer) const {
-  const TensorNameParts parts = SplitTensorName(layer.name);
-  if (!parts.module.ends_with(kCopyMark)) return false;
-  const std::string_view module = parts.module.substr(0, parts.module.size() - kCopyMark.size());
-  const TensorEntry* original = reader_.source().Find(fmt::format("{}.{}", module, parts.suffix));
-  if (original == nullptr) return false;
-  SLIM_ASSIGN(const Tensor a, reader_.source().Read(*original));
-  SLIM_ASSIGN(const Tensor b, reader_.source().Read(*layer.sources.front()));
-  if (a.dtype == b.dtype && std::ranges::equal(a.data.bytes(), b.data.bytes())) return true;
-  return InputError("NORM-copy-differs",
-                    fmt::format("differs from '{}', of which it should be a copy", original->name),
-                    "find out which pair the layers were quantized with and make both equal to it")
-      .WithTensor(layer.name)
-      .WithPath(reader_.source().path());
-}
-
-// Anti-outlier methods give every RMSNorm a bias; the float architectures have none.
-Result<bool> FloatTarget::IsZeroNormBias(const LogicalLayer& layer) const {
-  const TensorNameParts parts = SplitTensorName(layer.name);
-  const Json* config = reader_.source().config();
-  if (parts.suffix != "bias" || parts.module.find("norm") == std::string_view::npos ||
-      config == nullptr || config->Find("rms_norm_eps") == nullptr)
-    return false;
-  SLIM_ASSIGN(const Tensor bias, reader_.source().Read(*layer.sources.front()));
-  for (uint64_t i = 0; i < bias.elements(); ++i) {
-    if (ElementAsDouble(bias.view(), i) == 0) continue;
-    if (allow_loss_) return true;
-    return InputError("CV-norm-bias",
-                      "is not zero, and the float architecture's RMSNorm has no bias: without it "
-                      "the model computes something else",
-                      "--allow-loss leaves it out")
-        .WithTensor(layer.name)
-        .WithPath(reader_.source().path());
-  }
-  return true;
-}
-
 Result<LayerPlan> FloatTarget::PlanPlain(const LogicalLayer& layer) const {
   LayerPlan plan;
-  SLIM_ASSIGN(const bool copy, IsNormCopy(layer));
-  if (copy) {
-    plan.reason = "a copy that only MindIE reads";
-    return plan;
-  }
-  SLIM_ASSIGN(const bool norm_bias, IsZeroNormBias(layer));
-  if (norm_bias) {
-    plan.reason = "a norm's bias, which the float architecture does not have";
-    return plan;
-  }
+  SLIM_ASSIGN(plan.reason, ReasonToDrop(reader_, layer, allow_loss_));
+  if (!plan.reason.empty()) return plan;
   const PartSpec& part = *layer.part(Role::kWeight);
   const DType dtype = PlainDType(part.dtype);
   plan.outputs.push_back({{layer.name, dtype, part.shape}, "FLOAT"});

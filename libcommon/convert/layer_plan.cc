@@ -42,6 +42,7 @@ class LayerPlanner {
 
  private:
   Status CheckSource() const;
+  Status CheckFloat() const;
   void Order();
   Status PlanLayers();
   void AddOutputs(const LayerWork& work);
@@ -65,6 +66,17 @@ Status LayerPlanner::CheckSource() const {
   if (source_.config() != nullptr) return {};
   return InputError("IN-missing", "no such file", "copy it from the float model")
       .WithPath(JoinPath(source_.path(), "config.json"));
+}
+
+// What may be a float checkpoint is one, or is dequantized.
+Status LayerPlanner::CheckFloat() const {
+  if (plan_.to != Dialect::kHf || options_.dequantize) return {};
+  const auto quantized = std::ranges::find_if(plan_.reader->layers(), &LogicalLayer::is_quantized);
+  if (quantized == plan_.reader->layers().end()) return {};
+  return InputError("CV-float-dialect", "is quantized, hf is a float dialect",
+                    "--dequantize writes codes times scales as floats")
+      .WithTensor(quantized->sources.front()->name)
+      .WithPath(source_.path());
 }
 
 // Model order, so that descriptions and parts come out as a writer of the model would have them.
@@ -213,6 +225,7 @@ Result<ConvertPlan> LayerPlanner::Run() {
   SLIM_TRY(CheckEdge(plan_.from, plan_.to, options_.dequantize));
   SLIM_TRY(CheckSource());
   SLIM_ASSIGN(plan_.reader, OpenLayers(source_));
+  SLIM_TRY(CheckFloat());
   SLIM_ASSIGN(plan_.target, MakeLayerTarget(*plan_.reader, options_));
   plan_.notes = plan_.reader->notes();
   Order();
@@ -220,6 +233,7 @@ Result<ConvertPlan> LayerPlanner::Run() {
   SLIM_TRY(PlanMemory());
   SLIM_TRY(PlanWriting());
   plan_.side_files = ChooseSideFiles(source_, options_.keep_extra);
+  plan_.made_files = source_.made_files();
   return std::move(plan_);
 }
 

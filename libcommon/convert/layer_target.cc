@@ -23,6 +23,8 @@ Result<std::unique_ptr<LayerTarget>> MakeLayerTarget(const LayerReader& reader,
       return MakeAscendTarget(reader, options);
     case Dialect::kCompressedTensors:
       return MakeCompressedTensorsTarget(reader, options);
+    case Dialect::kGguf:
+      return MakeGgufTarget(reader, options);
     case Dialect::kGptq:
       return MakeGptqTarget(reader, options);
     default:

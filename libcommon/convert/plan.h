@@ -53,6 +53,7 @@ struct ConvertPlan {
   WritePlan write;
   EditedConfig config;
   SideFileChoice side_files;
+  std::vector<MadeFile> made_files;  // that the source's container carries
   std::vector<std::string> notes;
   uint64_t budget = 0;  // bytes of tensors in flight together
   // Conversions by layers only; the reader needs the source.

@@ -100,14 +100,16 @@ Result<std::vector<FileDigest>> DigestInputs(const Checkpoint& source,
        {source.guess().index_file, source.guess().description_file, std::string("config.json")}) {
     if (!name.empty() && source.HasFile(name)) names.push_back(name);
   }
-  return DigestFiles(source.path(), std::move(names), pool);
+  return DigestFiles(source.directory(), std::move(names), pool);
 }
 
 Result<std::vector<FileDigest>> DigestOutputFiles(const std::string& directory, ThreadPool& pool) {
   SLIM_ASSIGN(const std::vector<DirectoryEntry> listing, ListDirectory(directory));
   std::vector<std::string> names;
   for (const DirectoryEntry& entry : listing) {
-    if (entry.kind == FileKind::kRegular && !entry.name.ends_with(".safetensors") &&
+    if (entry.kind == FileKind::kRegular &&
+        !entry.name.ends_with(ContainerEnding(Container::kSafetensors)) &&
+        !entry.name.ends_with(ContainerEnding(Container::kGguf)) &&
         entry.name != kReceiptFileName) {
       names.push_back(entry.name);
     }

@@ -31,7 +31,7 @@ constexpr Flag kFlags[] = {
     {.name = "to",
      .kind = FlagKind::kText,
      .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie, mindie-parts, "
-             "compressed-tensors or gptq",
+             "compressed-tensors, gptq or gguf",
      .value = "DIALECT",
      .group = "Conversion"},
     {.name = "dequantize",

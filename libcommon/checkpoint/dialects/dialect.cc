@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kDescription = "quant_model_description";
 constexpr std::string_view kSafetensors = ".safetensors";
+constexpr std::string_view kGguf = ".gguf";
 constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
 
 struct Listing {
@@ -68,6 +69,14 @@ std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>
   return method->text();
 }
 
+DialectTraits GgufTraits() {
+  DialectTraits traits =
+      ForeignTraits(Dialect::kGguf, "gguf", "llama.cpp's file: F32, F16, BF16 and Q8_0 tensors");
+  traits.may_be_float = true;
+  traits.container = Container::kGguf;
+  return traits;
+}
+
 std::vector<std::string> WithStem(const std::vector<std::string>& files, std::string_view stem) {
   std::vector<std::string> out;
   std::copy_if(files.begin(), files.end(), std::back_inserter(out),
@@ -102,6 +111,28 @@ DialectGuess GuessAscend(const Listing& listing) {
   return guess;
 }
 
+// The one model among *.gguf; nothing where there is none.
+Result<std::optional<DialectGuess>> GuessGguf(const std::string& directory,
+                                              const Listing& listing) {
+  std::vector<std::string> files;
+  std::ranges::copy_if(listing.foreign, std::back_inserter(files),
+                       [](const std::string& name) { return name.ends_with(kGguf); });
+  if (files.empty()) return std::optional<DialectGuess>();
+  DialectGuess guess;
+  guess.dialect = Dialect::kGguf;
+  guess.container = Container::kGguf;
+  guess.weight_files = GgufSplitFiles(files.front());
+  const auto other = std::ranges::find_if(files, [&](const std::string& name) {
+    return std::ranges::find(guess.weight_files, name) == guess.weight_files.end();
+  });
+  if (other == files.end()) return std::optional(std::move(guess));
+  return InputError(
+             "CK-several-models",
+             fmt::format("holds several models: {}, {}", Quote(files.front()), Quote(*other)),
+             "name the file")
+      .WithPath(directory);
+}
+
 }  // namespace
 
 std::span<const DialectTraits> Dialects() {
@@ -120,6 +151,7 @@ std::span<const DialectTraits> Dialects() {
                     "FP8 with block scales, as DeepSeek and Qwen publish it"),
       ForeignTraits(Dialect::kGoldenStick, "golden-stick",
                     "MindSpore golden-stick in its Hugging Face layout"),
+      GgufTraits(),
   };
   return kTable;
 }
@@ -135,12 +167,43 @@ Result<Dialect> ParseDialect(std::string_view name) {
   return UsageError(fmt::format("unknown dialect {}", Quote(name)), "known: " + Join(names, ", "));
 }
 
-std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count, bool sharded) {
-  if (!sharded) return fmt::format("{}.safetensors", stem);
-  return fmt::format("{}-{:05d}-of-{:05d}.safetensors", stem, index + 1, count);
+std::string_view ContainerEnding(Container container) {
+  return container == Container::kGguf ? kGguf : kSafetensors;
+}
+
+std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count, bool sharded,
+                          Container container) {
+  const std::string_view ending = ContainerEnding(container);
+  if (!sharded) return fmt::format("{}{}", stem, ending);
+  return fmt::format("{}-{:05d}-of-{:05d}{}", stem, index + 1, count, ending);
 }
 
 std::string IndexFileName(std::string_view stem) { return fmt::format("{}{}", stem, kIndexSuffix); }
+
+std::vector<std::string> GgufSplitFiles(std::string_view name) {
+  // "-00001-of-00003.gguf"
+  constexpr size_t kTail = 15 + 5;
+  const auto number = [&](size_t from) {
+    uint32_t value = 0;
+    for (const char c : name.substr(from, 5)) {
+      if (c < '0' || c > '9') return uint32_t{0};
+      value = value * 10 + static_cast<uint32_t>(c - '0');
+    }
+    return value;
+  };
+  if (name.size() > kTail && name.ends_with(kGguf)) {
+    const size_t tail = name.size() - kTail;
+    const uint32_t count = number(tail + 10);
+    const bool split = name[tail] == '-' && name.substr(tail + 6, 4) == "-of-";
+    if (split && number(tail + 1) > 0 && count >= number(tail + 1)) {
+      std::vector<std::string> files;
+      for (uint32_t i = 0; i < count; ++i)
+        files.push_back(ShardFileName(name.substr(0, tail), i, count, true, Container::kGguf));
+      return files;
+    }
+  }
+  return {std::string(name)};
+}
 
 Error UnreadDialect(std::string_view name, const std::string& directory) {
   return InputError(
@@ -166,6 +229,10 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
   const auto* method = std::ranges::find(kMethods, foreign, &MethodDialect::method);
   if (!foreign.empty() && method == std::end(kMethods)) return UnreadDialect(foreign, directory);
   if (listing.safetensors.empty() && listing.indexes.empty()) {
+    if (auto gguf = GuessGguf(directory, listing); !gguf.ok() || *gguf) {
+      if (!gguf.ok()) return std::move(gguf).error();
+      return std::move(**gguf);
+    }
     const std::string found =
         listing.foreign.empty() ? "" : fmt::format(", found {}", Join(listing.foreign, ", "));
     return InputError(

@@ -31,7 +31,11 @@ enum class Dialect : uint8_t {
   kAwq,
   kFp8Block,
   kGoldenStick,
+  kGguf,
 };
+
+// What holds the tensors' bytes.
+enum class Container : uint8_t { kSafetensors, kGguf };
 
 struct DescriptionGlobals {
   std::string model_quant_type;  // label; "FLOAT" for a float checkpoint
@@ -63,6 +67,10 @@ struct DialectTraits {
   std::vector<std::pair<std::string, Json>> (*write_globals)(const DescriptionGlobals& globals);
   // Of another ecosystem: conversions only, and by layers, because its tensors have other meanings.
   bool is_foreign = false;
+  // Its float tensors are a float checkpoint as they are: becomes hf without --dequantize where no
+  // layer is quantized.
+  bool may_be_float = false;
+  Container container = Container::kSafetensors;  // that it is written in
 };
 
 // A dialect that looks like hf but for what its tensors mean.
@@ -73,8 +81,10 @@ const DialectTraits& TraitsOf(Dialect dialect);
 // By name; the error lists the names there are.
 Result<Dialect> ParseDialect(std::string_view name);
 
+std::string_view ContainerEnding(Container container);  // ".safetensors"
 // "{stem}.safetensors" for one plain file, else "{stem}-00001-of-0000N.safetensors" (index from 0).
-std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count, bool sharded);
+std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count, bool sharded,
+                          Container container = Container::kSafetensors);
 std::string IndexFileName(std::string_view stem);
 
 // What a directory looks like, and why.
@@ -84,6 +94,7 @@ struct DialectGuess {
   std::string index_file;                 // empty when there is none
   std::vector<std::string> weight_files;  // of the directory, by pattern; the index may name fewer
   std::vector<std::string> notes;
+  Container container = Container::kSafetensors;
   bool fp8 = false;  // hf whose quantization_config says quant_method fp8
 };
 
@@ -92,6 +103,10 @@ struct DialectGuess {
 // CK-…).
 Result<DialectGuess> GuessDialect(const std::string& directory,
                                   const std::vector<DirectoryEntry>& listing, const Json* config);
+
+// All files of a split GGUF model that `name` belongs to ("x-00002-of-00003.gguf"), in order; else
+// only itself.
+std::vector<std::string> GgufSplitFiles(std::string_view name);
 
 // CK-unsupported-dialect.
 Error UnreadDialect(std::string_view name, const std::string& directory);
