@@ -124,8 +124,9 @@ class Parser {
 
 Status Parser::CheckCount(uint64_t count, uint64_t least, std::string_view what) const {
   if (count <= Left() / least) return {};
-  return Fail("GG-count", fmt::format("claims {} {}, the rest of the file has room for {}", count,
-                                      what, Left() / least),
+  return Fail("GG-count",
+              fmt::format("claims {} {}, the rest of the file has room for {}", count, what,
+                          Left() / least),
               "the file is cut off or damaged: fetch it again");
 }
 
