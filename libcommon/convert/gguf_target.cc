@@ -22,7 +22,7 @@ enum FileType : uint32_t { kAllF32 = 0, kMostlyF16 = 1, kMostlyQ8_0 = 7, kMostly
 class GgufTarget : public LayerTarget {
  public:
   GgufTarget(const LayerReader& reader, const GgufArchitecture& architecture, bool allow_loss)
-      : reader_(reader), architecture_(architecture), allow_loss_(allow_loss) {}
+      : LayerTarget(reader), architecture_(architecture), allow_loss_(allow_loss) {}
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -38,7 +38,6 @@ class GgufTarget : public LayerTarget {
   Result<Tensor> MakeBlocks(const LogicalLayer& layer, const LinearRecord& record,
                             LayerLoss& loss) const;
 
-  const LayerReader& reader_;
   const GgufArchitecture& architecture_;
   bool allow_loss_;
 };
