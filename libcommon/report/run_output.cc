@@ -127,6 +127,40 @@ std::string PerplexityText(const Perplexity& result, const PerplexityOptions& op
       result.windows, options.window);
 }
 
+Json ChoicesJson(const ChoicesResult& result) {
+  Json json = Json::Object();
+  json.Set("questions", result.accuracy.count);
+  const auto set = [&](const std::string& name, const Proportion& proportion) {
+    json.Set(name, Json::Real(proportion.Value()));
+    json.Set(name + "_standard_error", Json::Real(proportion.StandardError()));
+    json.Set(name + "_hits", proportion.hits);
+  };
+  set("accuracy", result.accuracy);
+  set("normalized_accuracy", result.normalized);
+  Json items = Json::Array();
+  for (const ScoredQuestion& question : result.questions) {
+    Json item = Json::Object();
+    item.Set("line", question.line);
+    item.Set("label", question.label);
+    item.Set("choice", question.best);
+    item.Set("normalized_choice", question.best_normalized);
+    Json sums = Json::Array();
+    for (const double sum : question.log_likelihoods) sums.Push(Json::Real(sum));
+    item.Set("log_likelihoods", std::move(sums));
+    items.Push(std::move(item));
+  }
+  json.Set("items", std::move(items));
+  return json;
+}
+
+std::string ChoicesText(const ChoicesResult& result) {
+  const auto line = [](std::string_view name, const Proportion& proportion) {
+    return fmt::format("{:<22} {:.4f} ± {:.4f}  ({} of {})\n", name, proportion.Value(),
+                       proportion.StandardError(), proportion.hits, proportion.count);
+  };
+  return line("accuracy", result.accuracy) + line("accuracy, normalized", result.normalized);
+}
+
 std::string BenchReport(const BenchSubject& subject, const std::vector<BenchRow>& rows,
                         TableFormat format) {
   if (format == TableFormat::kJson)

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "json/json.h"
 #include "run/bench.h"
+#include "run/choices.h"
 #include "run/generate.h"
 #include "run/perplexity.h"
 
@@ -26,6 +27,9 @@ Json AnswerJson(const Answer& answer);
 
 Json PerplexityJson(const Perplexity& result, const PerplexityOptions& options);
 std::string PerplexityText(const Perplexity& result, const PerplexityOptions& options);
+
+Json ChoicesJson(const ChoicesResult& result);
+std::string ChoicesText(const ChoicesResult& result);
 
 enum class TableFormat : uint8_t { kText, kJson, kCsv, kMarkdown };
 

@@ -119,6 +119,11 @@ constexpr Flag kFlags[] = {
      .group = kMeasuring,
      .minimum = 1,
      .maximum = kMany},
+    {.name = "choices",
+     .kind = FlagKind::kText,
+     .help = "accuracy on the multiple-choice questions in FILE (JSON lines, or CSV of C-Eval)",
+     .value = "FILE",
+     .group = kMeasuring},
     {.name = "logits",
      .kind = FlagKind::kText,
      .help = "write input_ids and logits of every token that was computed (safetensors)",
@@ -231,7 +236,7 @@ Result<std::string> ChooseInput(const Arguments& arguments) {
   std::string chosen;
   std::vector<std::string> given;
   if (arguments.command().name == "serve") given.emplace_back("serve");
-  for (const char* flag : {"serve", "prompt", "file", "ppl", "bench"}) {
+  for (const char* flag : {"serve", "prompt", "file", "ppl", "choices", "bench"}) {
     if (arguments.Has(flag)) given.push_back(arguments.SpelledAs(flag));
   }
   if (arguments.operands().size() > 1) given.emplace_back("-");
@@ -239,11 +244,13 @@ Result<std::string> ChooseInput(const Arguments& arguments) {
   if (arguments.Has("serve") || arguments.command().name == "serve") return std::string("serve");
   if (arguments.Has("prompt")) return std::string("prompt");
   if (arguments.Has("ppl")) return std::string("ppl");
+  if (arguments.Has("choices")) return std::string("choices");
   if (arguments.Has("bench")) return std::string("bench");
   if (!given.empty()) return std::string("file");
   if (arguments.Has("chat")) return std::string("chat");
-  return UsageError("nothing to do",
-                    "give -p TEXT, -f FILE, -, --chat, --ppl FILE, --bench or --serve");
+  return UsageError(
+      "nothing to do",
+      "give -p TEXT, -f FILE, -, --chat, --ppl FILE, --choices FILE, --bench or --serve");
 }
 
 Status ReadInput(const Arguments& arguments, RunCommand& command) {
@@ -261,6 +268,9 @@ Status ReadInput(const Arguments& arguments, RunCommand& command) {
   } else if (input == "ppl") {
     command.mode = RunCommand::Mode::kPerplexity;
     command.path = arguments.Text("ppl");
+  } else if (input == "choices") {
+    command.mode = RunCommand::Mode::kChoices;
+    command.path = arguments.Text("choices");
   } else if (input == "serve") {
     command.mode = RunCommand::Mode::kServe;
   } else {
@@ -331,7 +341,10 @@ Status CheckUse(const Arguments& arguments, const RunCommand& command) {
   };
   using Mode = RunCommand::Mode;
   const bool serve = command.mode == Mode::kServe;
-  const bool answers = !serve && command.mode != Mode::kPerplexity && command.mode != Mode::kBench;
+  const bool choices = command.mode == Mode::kChoices;
+  const bool answers =
+      !serve && !choices && command.mode != Mode::kPerplexity && command.mode != Mode::kBench;
+  SLIM_TRY(refuse({"chat", "truncate"}, answers || choices, "a prompt or --choices"));
   SLIM_TRY(refuse({"host", "port", "served-model-name", "api-key", "insecure", "max-num-seqs",
                    "max-waiting", "max-body", "quantization"},
                   serve, "--serve"));
@@ -339,9 +352,8 @@ Status CheckUse(const Arguments& arguments, const RunCommand& command) {
   SLIM_TRY(refuse({"ppl-window", "ppl-windows"}, command.mode == Mode::kPerplexity, "--ppl"));
   SLIM_TRY(refuse({"bench-prompt", "bench-tokens", "bench-repeat", "bench-format"},
                   command.mode == Mode::kBench, "--bench"));
-  SLIM_TRY(
-      refuse({"chat", "truncate", "max-new-tokens", "temperature", "special", "expect", "logits"},
-             answers, "a prompt"));
+  SLIM_TRY(refuse({"max-new-tokens", "temperature", "special", "expect", "logits"}, answers,
+                  "a prompt"));
   SLIM_TRY(refuse({"system"}, command.chat, "--chat"));
   SLIM_TRY(refuse({"force"}, !command.logits.empty(), "--logits"));
   if (command.mode == Mode::kConversation && !command.logits.empty())

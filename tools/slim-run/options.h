@@ -24,6 +24,7 @@ struct RunCommand {
     kInput,         // `path` holds a prompt, or one JSON object a line
     kConversation,  // every line of standard input is the user's next message
     kPerplexity,    // of the text in `path`
+    kChoices,       // of the questions in `path`
     kBench,
     kServe
   };

@@ -81,6 +81,9 @@ Result<int> Session::Run() {
     case RunCommand::Mode::kPerplexity:
       SLIM_TRY(ReportPerplexity());
       break;
+    case RunCommand::Mode::kChoices:
+      SLIM_TRY(ReportChoices());
+      break;
     case RunCommand::Mode::kBench:
       SLIM_TRY(ReportSpeed());
       break;
@@ -244,6 +247,47 @@ Status Session::ReportPerplexity() {
   return console_.Print(console_.json()
                             ? DumpJson(PerplexityJson(*result, command_.perplexity)) + "\n"
                             : PerplexityText(*result, command_.perplexity));
+}
+
+Result<TokenizedQuestion> Session::EncodeQuestion(const ChoiceQuestion& question) const {
+  TokenizedQuestion result;
+  result.label = question.label;
+  result.line = question.line;
+  std::string text = question.text;
+  if (command_.chat) {
+    Json messages = FirstMessages();
+    messages.Push(Message("user", question.text));
+    SLIM_ASSIGN(text, text_->ChatText(messages));
+  }
+  for (const std::string& choice : question.choices) {
+    SLIM_ASSIGN(std::vector<int32_t> ids, command_.chat
+                                              ? text_->EncodePlain(text + choice, command_.path)
+                                              : text_->EncodePrompt(text + choice, command_.path));
+    result.choices.push_back(std::move(ids));
+    result.bytes.push_back(choice.size());
+  }
+  return result;
+}
+
+Status Session::ReportChoices() {
+  SLIM_ASSIGN(PromptInput input, PromptInput::Open(command_.path));
+  SLIM_ASSIGN(const std::string content, input.Text());
+  SLIM_ASSIGN(const std::vector<ChoiceQuestion> questions,
+              ParseChoiceQuestions(content, input.name()));
+  std::vector<TokenizedQuestion> tokenized;
+  for (const ChoiceQuestion& question : questions) {
+    SLIM_ASSIGN(TokenizedQuestion ids, EncodeQuestion(question));
+    tokenized.push_back(std::move(ids));
+  }
+  auto result = ScoreChoices(
+      *model_, tokenized, generation_.context, command_.truncate,
+      [&](uint64_t done, uint64_t total) { console_.Progress("questions", done, total); });
+  if (!result.ok()) {
+    Error error = std::move(result).error();
+    return error.path.empty() ? std::move(error).WithPath(input.name()) : std::move(error);
+  }
+  return console_.Print(console_.json() ? DumpJson(ChoicesJson(*result)) + "\n"
+                                        : ChoicesText(*result));
 }
 
 Status Session::Serve() {

@@ -11,6 +11,7 @@
 #include "parallel/thread_pool.h"
 #include "run/model.h"
 #include "run/text_model.h"
+#include "text/choice_questions.h"
 
 namespace slim {
 
@@ -28,11 +29,14 @@ class Session {
   Status AnswerBatch(class PromptInput& input);
   Status Converse();
   Status ReportPerplexity();
+  Status ReportChoices();
   Status ReportSpeed();
   Status Serve();
 
   // Tokens of a prompt or of one user message.
   Result<std::vector<int32_t>> Encode(const std::string& text, const std::string& source) const;
+  // Tokens of a question with each of its choices.
+  Result<TokenizedQuestion> EncodeQuestion(const ChoiceQuestion& question) const;
   Json FirstMessages() const;  // the system message, if there is one
   // Generates and prints. `json`: as an object, else as text while it comes.
   Result<Answer> Complete(std::vector<int32_t> prompt, Sequence& sequence, bool json);
