@@ -38,6 +38,7 @@ class DecoderBlock {
   uint64_t layer() const { return layer_; }
   uint64_t bytes() const;
   BlockParts Parts();
+  bool has_quantized_cache() const { return attention_.has_quantized_cache(); }
   bool has_experts() const { return mixture_.has_value(); }
 
   // `hidden` is [t, hidden_size], in place; the tokens sit at positions first .. first + t - 1; the

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "run/kv_rounding.h"
 #include "run/linear_layer.h"
 #include "run/norm.h"
 #include "run/rope.h"
@@ -41,7 +42,8 @@ struct BlockScratch {
 using LinearInput =
     std::function<const float*(std::string_view name, const float* x, uint64_t t, uint64_t k)>;
 
-// Sees what enters the cache: keys (rotated) and values, [t, heads · width of a head].
+// Sees what enters the cache, before it is rounded: keys (rotated) and values, [t, heads · width of
+// a head].
 using CacheTap = std::function<void(const float* keys, const float* values, uint64_t t)>;
 
 // The modules of a block that may be replaced by others of the same shape: a float block that is
@@ -57,6 +59,7 @@ struct BlockOptions {
   LinearTap tap;
   LinearInput replace_input;
   CacheTap cache_tap;
+  KvCacheType kv_cache = KvCacheType::kCheckpoint;
   RoutingTap routing_tap;
   // Overrides rms_norm_eps of input_layernorm and post_attention_layernorm.
   std::optional<float> norm_eps;

@@ -92,6 +92,7 @@ BlockOptions Model::OptionsOf(Phase phase, BlockScratch& scratch) const {
   options.phase = phase;
   options.scratch = &scratch;
   options.routing_tap = routing_tap_;
+  options.kv_cache = kv_cache_;
   return options;
 }
 

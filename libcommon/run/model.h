@@ -81,6 +81,7 @@ class Model {
   const ModelConfig& config() const { return config_; }
   Backend backend() const { return backend_; }
   void set_phase(PhaseChoice phase) { phase_ = phase; }
+  void set_kv_cache(KvCacheType type) { kv_cache_ = type; }
   uint64_t bytes() const;
   // Sees the choice of experts of every block and call that follows, in the order of the blocks.
   void set_routing_tap(RoutingTap tap) { routing_tap_ = std::move(tap); }
@@ -119,6 +120,7 @@ class Model {
   ModelConfig config_;
   Backend backend_ = Backend::kReference;
   PhaseChoice phase_ = PhaseChoice::kAuto;
+  KvCacheType kv_cache_ = KvCacheType::kCheckpoint;
   ThreadPool* pool_ = nullptr;
   LinearLayer embedding_;  // empty when the head is tied to it
   OutputHead head_;

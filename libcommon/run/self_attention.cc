@@ -64,6 +64,12 @@ Result<SelfAttention> SelfAttention::Load(const Checkpoint& checkpoint, const Mo
       linears.at(name)->emplace(std::move(linear));
     }
   }
+  // Keys and values of a latent are expanded anew from it: their channels have no scales.
+  if (config.mla) return attention;
+  SLIM_ASSIGN(attention.k_rounding_, KvRounding::Load(checkpoint, prefix + "k_proj",
+                                                      config.num_kv_heads * config.head_dim));
+  SLIM_ASSIGN(attention.v_rounding_, KvRounding::Load(checkpoint, prefix + "v_proj",
+                                                      config.num_kv_heads * config.head_dim));
   return attention;
 }
 
@@ -141,6 +147,17 @@ void SelfAttention::LatentHeads(const float* x, uint64_t t, const BlockOptions& 
   });
 }
 
+void SelfAttention::RoundCache(uint64_t t, const BlockOptions& options, BlockScratch& scratch,
+                               ThreadPool& pool) const {
+  if (options.kv_cache == KvCacheType::kBf16) {
+    RoundToBf16(scratch.keys.data(), scratch.keys.size(), pool);
+    RoundToBf16(scratch.values.data(), scratch.values.size(), pool);
+  } else if (options.kv_cache == KvCacheType::kCheckpoint) {
+    if (k_rounding_) k_rounding_->Apply(scratch.keys.data(), t, pool);
+    if (v_rounding_) v_rounding_->Apply(scratch.values.data(), t, pool);
+  }
+}
+
 void SelfAttention::AddParts(BlockParts& parts) {
   for (auto* linear : {&q_, &q_a_, &q_b_, &k_, &v_, &kv_a_, &kv_b_}) {
     if (*linear) parts.linears.push_back(&**linear);
@@ -166,6 +183,7 @@ void SelfAttention::Forward(const float* x, std::span<const SequenceSlice> slice
     GroupedHeads(x, t, options, scratch, pool);
   }
   if (options.cache_tap) options.cache_tap(scratch.keys.data(), scratch.values.data(), t);
+  RoundCache(t, options, scratch, pool);
   const uint64_t query_width = config_.num_heads * config_.head_dim;
   const uint64_t key_width = config_.num_kv_heads * config_.head_dim;
   const uint64_t value_width = config_.num_kv_heads * config_.ValueDim();

@@ -18,6 +18,7 @@
 #include "model/model_config.h"
 #include "parallel/thread_pool.h"
 #include "run/block_options.h"
+#include "run/kv_rounding.h"
 #include "run/norm.h"
 #include "run/sequence_slice.h"
 
@@ -28,6 +29,7 @@ class SelfAttention {
   static Result<SelfAttention> Load(const Checkpoint& checkpoint, const ModelConfig& config,
                                     uint64_t layer, Backend backend);
   uint64_t bytes() const;
+  bool has_quantized_cache() const { return k_rounding_ || v_rounding_; }
   void AddParts(BlockParts& parts);
 
   // x [t, hidden], the rows of all slices → scratch.projected [t, hidden]; the caches take the new
@@ -41,6 +43,9 @@ class SelfAttention {
                     ThreadPool& pool) const;
   void LatentHeads(const float* x, uint64_t t, const BlockOptions& options, BlockScratch& scratch,
                    ThreadPool& pool) const;
+  // scratch.keys and values [t, …] as the cache is going to hold them.
+  void RoundCache(uint64_t t, const BlockOptions& options, BlockScratch& scratch,
+                  ThreadPool& pool) const;
   void NormAndRotate(float* heads, std::span<const RowPosition> positions, uint64_t count,
                      const std::optional<Norm>& norm, ThreadPool& pool) const;
 
@@ -51,8 +56,9 @@ class SelfAttention {
   std::optional<LinearLayer> k_, v_;          // grouped-query
   std::optional<LinearLayer> kv_a_, kv_b_;    // latent
   LinearLayer o_;
-  std::optional<Norm> q_norm_, k_norm_;       // over a head
-  std::optional<Norm> q_a_norm_, kv_a_norm_;  // over a latent
+  std::optional<KvRounding> k_rounding_, v_rounding_;  // C8
+  std::optional<Norm> q_norm_, k_norm_;                // over a head
+  std::optional<Norm> q_a_norm_, kv_a_norm_;           // over a latent
 };
 
 }  // namespace slim

@@ -100,6 +100,12 @@ constexpr Flag kFlags[] = {
      .help = "how W8A8_MIX computes: auto (default) takes prompts as prefill, new tokens as decode",
      .group = kGeneration,
      .choices = "auto prefill decode"},
+    {.name = "kv-cache",
+     .kind = FlagKind::kChoice,
+     .help = "how keys and values are kept: auto (default) is c8 where the checkpoint has scales "
+             "for it, else fp32",
+     .group = kGeneration,
+     .choices = "auto c8 bf16 fp32"},
     {.name = "ppl",
      .kind = FlagKind::kText,
      .help = "perplexity of the text in FILE; - is standard input",
@@ -394,6 +400,10 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   const std::string phase = arguments.Text("phase", "auto");
   if (phase != "auto")
     command.phase = phase == "decode" ? PhaseChoice::kDecode : PhaseChoice::kPrefill;
+  const std::string cache = arguments.Text("kv-cache", "auto");
+  command.needs_kv_scales = cache == "c8";
+  if (cache == "fp32") command.kv_cache = KvCacheType::kFloat32;
+  if (cache == "bf16") command.kv_cache = KvCacheType::kBf16;
   command.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   if (arguments.Has("ctx")) command.context = static_cast<uint64_t>(arguments.Integer("ctx", 0));
   command.truncate = arguments.Has("truncate");

@@ -37,6 +37,8 @@ struct RunCommand {
   Backend backend = Backend::kFast;
   bool stream = false;
   PhaseChoice phase = PhaseChoice::kAuto;
+  KvCacheType kv_cache = KvCacheType::kCheckpoint;
+  bool needs_kv_scales = false;  // c8 was asked for by name
   int threads = 1;
   std::optional<uint64_t> context;
   bool truncate = false;

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "input.h"
 #include "kernels/isa.h"
+#include "model/modules.h"
 #include "run/logits_file.h"
 
 namespace slim {
@@ -49,6 +50,7 @@ Status Session::Load() {
   }
   SLIM_ASSIGN(checkpoint_, Checkpoint::OpenFloat(command_.model));
   SLIM_ASSIGN(const ModelConfig config, ReadModelConfig(*checkpoint_));
+  SLIM_TRY(CheckKvCache(config));
   if (command_.mode != RunCommand::Mode::kBench) {
     SLIM_ASSIGN(text_, TextModel::Load(*checkpoint_, config));
   }
@@ -56,6 +58,7 @@ Status Session::Load() {
               Model::Load(*checkpoint_, command_.backend, pool_, console_,
                           command_.stream ? BlockStorage::kStreamed : BlockStorage::kResident));
   model_->set_phase(command_.phase);
+  model_->set_kv_cache(command_.kv_cache);
   generation_ = command_.generation;
   generation_.context = command_.context.value_or(config.max_position);
   if (text_) generation_.stop_tokens = text_->stop_tokens();
@@ -64,6 +67,15 @@ Status Session::Load() {
                                  generation_.context, config.max_position));
   }
   return {};
+}
+
+Status Session::CheckKvCache(const ModelConfig& config) const {
+  const std::string name = BlockPrefix(config, 0) + ".self_attn.k_proj.kv_cache_scale";
+  if (!command_.needs_kv_scales || checkpoint_->Find(name) != nullptr) return {};
+  return InputError("RUN-kv-scale",
+                    fmt::format("has no tensor {}, which --kv-cache c8 needs", Quote(name)),
+                    "quantize with slim-quant --kv-cache c8")
+      .WithPath(command_.model);
 }
 
 Result<int> Session::Run() {

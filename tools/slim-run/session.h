@@ -24,6 +24,7 @@ class Session {
 
  private:
   Status Load();
+  Status CheckKvCache(const ModelConfig& config) const;
   Status AnswerPrompt();
   Status AnswerInput();
   Status AnswerBatch(class PromptInput& input);
