@@ -14,7 +14,8 @@ import jsonschema
 import numpy
 import torch
 from safetensors.numpy import load_file
-from transformers import (AutoModelForCausalLM, AutoTokenizer, DeepseekV2Config, DeepseekV3Config, LlamaConfig, MistralConfig,
+from safetensors.torch import load_file as torch_load_file
+from transformers import (AutoModelForCausalLM, AutoTokenizer, DeepseekV2Config, DeepseekV3Config, DynamicCache, LlamaConfig, MistralConfig,
                           Qwen2Config, Qwen2MoeConfig, Qwen3Config, Qwen3MoeConfig)
 from transformers.utils import logging
 
@@ -247,6 +248,51 @@ class AgainstTheJudge(unittest.TestCase):
                 numpy.testing.assert_allclose(golden[name], tensor, rtol=1e-6)
             else:
                 numpy.testing.assert_array_equal(golden[name], tensor)
+
+
+class RoundedCache(DynamicCache):
+    """Keeps what int8 codes by channel stand for; `scales` are [heads, 1, dim] of keys and values, by layer."""
+
+    def __init__(self, scales):
+        super().__init__()
+        self.scales = scales
+
+    def update(self, key_states, value_states, layer_idx, *more, **named):
+        keys, values = (torch.clamp(torch.round(states * (1 / scale)), -128, 127) * scale
+                        for states, scale in zip((key_states, value_states), self.scales[layer_idx]))
+        return super().update(keys, values, layer_idx, *more, **named)
+
+
+class QuantizedCache(unittest.TestCase):
+    def test_c8_is_what_a_rounded_cache_gives(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = os.path.join(TESTDATA, "models", "tiny-qwen2"), os.path.join(folder, "c8")
+            subprocess.run([os.path.join(BIN, "slim-quant"), source, "-o", target, "--type", "w8a16", "--kv-cache", "c8", "-q"],
+                           check=True, timeout=300)
+            tensors = {}
+            for name in os.listdir(target):
+                if name.endswith(".safetensors"):
+                    tensors.update(torch_load_file(os.path.join(target, name)))
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+            weights = {}
+            for name, tensor in tensors.items():
+                if tensor.dtype == torch.int8:
+                    stem = name.removesuffix("weight")
+                    tensor = (tensor.float() - tensors[stem + "weight_offset"].float()) * tensors[stem + "weight_scale"].float()
+                if not name.endswith(("_scale", "_offset")):
+                    weights[name] = tensor.float()
+            model.load_state_dict(weights, strict=False)
+            heads, dim = model.config.num_key_value_heads, tensors["model.layers.0.self_attn.k_proj.kv_cache_scale"].numel()
+            scales = [[tensors[f"model.layers.{i}.self_attn.{p}_proj.kv_cache_scale"].float().view(heads, 1, dim // heads)
+                       for p in "kv"] for i in range(model.config.num_hidden_layers)]
+            ids, ours = slim_logits(target, "It was the best of times, it was the worst of times", folder, "--backend", "reference")
+            with torch.no_grad():
+                wanted = model(torch.tensor(ids.astype("int64"))[None], past_key_values=RoundedCache(scales)).logits[0]
+            largest = wanted.abs().max().item()
+            # A code on the edge of rounding may fall the other way.
+            self.assertLess(numpy.abs(ours - wanted.numpy()).max(), 5e-3 * largest)
+            _, plain = slim_logits(target, "It was the best of times, it was the worst of times", folder, "--kv-cache", "fp32")
+            self.assertGreater(numpy.abs(plain - wanted.numpy()).max(), numpy.abs(ours - wanted.numpy()).max())
 
 
 if __name__ == "__main__":
