@@ -8,14 +8,10 @@
 
 #include "base/result.h"
 #include "checkpoint/layer_reader.h"
+#include "checkpoint/layer_rows.h"
 #include "convert/layer_target.h"
 
 namespace slim {
-
-// Row `n_index` of the weight, code times scale in float32, of every form that a LogicalLayer may
-// have; `row` has k elements.
-void DequantizeLayerRow(const LogicalLayer& layer, const LinearRecord& record, uint64_t n_index,
-                        std::span<float> row);
 
 // The whole weight in `dtype` (F32, F16, BF16), accounted in `loss`: rounding is what is lost.
 // CV-overflow where finite values become infinite, CV-not-finite where a row has no finite value.

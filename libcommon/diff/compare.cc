@@ -3,66 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "base/text.h"
 #include "diff/greedy.h"
+#include "diff/pair_walk.h"
 #include "diff/prompts.h"
 #include "diff/shared_tokenizer.h"
-#include "model/modules.h"
 #include "os/install.h"
+#include "os/memory.h"
 #include "run/embedding.h"
-#include "run/model.h"
 
 namespace slim {
 namespace {
 
 constexpr std::string_view kShippedPrompts = "calibration/default.jsonl";
 
-struct OpenCheckpoint {
-  Checkpoint checkpoint;
-  ModelConfig config;
-};
-
-Result<OpenCheckpoint> OpenModel(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, Checkpoint::OpenFloat(path));
-  SLIM_ASSIGN(ModelConfig config, ReadModelConfig(checkpoint));
-  return OpenCheckpoint{std::move(checkpoint), std::move(config)};
-}
-
-Status CheckSameVocabularySize(const OpenCheckpoint& first, const OpenCheckpoint& second) {
-  if (first.config.vocab_size == second.config.vocab_size) return {};
-  return InputError(
-             "DIFF-vocabulary",
-             fmt::format("has a vocabulary of {} tokens, {} one of {}", second.config.vocab_size,
-                         Escape(first.checkpoint.path()), first.config.vocab_size),
-             "compare checkpoints of one model")
-      .WithPath(second.checkpoint.path());
-}
-
-Result<DiffSubject> Describe(const OpenCheckpoint& model) {
-  DiffSubject subject;
-  subject.path = model.checkpoint.path();
-  subject.dialect = model.checkpoint.traits().name;
-  std::map<std::string_view, uint64_t> counts;
-  for (uint64_t layer = 0; layer < model.config.num_layers; ++layer) {
-    for (const Module& module : BlockModules(model.config, layer)) {
-      if (!module.IsLinear()) continue;
-      SLIM_ASSIGN(const Scheme scheme, model.checkpoint.SchemeOf(module.name));
-      ++counts[SchemeLabel(scheme)];
-    }
-  }
-  for (const auto& [label, count] : counts) subject.types.emplace_back(label);
-  std::stable_sort(
-      subject.types.begin(), subject.types.end(),
-      [&](const std::string& a, const std::string& b) { return counts.at(a) > counts.at(b); });
-  return subject;
-}
-
-Result<uint64_t> WindowLength(const DiffOptions& options, const OpenCheckpoint& first,
-                              const OpenCheckpoint& second, Listener& listener) {
-  const OpenCheckpoint& shorter =
+Result<uint64_t> WindowLength(const DiffOptions& options, const OpenModel& first,
+                              const OpenModel& second, Listener& listener) {
+  const OpenModel& shorter =
       second.config.max_position < first.config.max_position ? second : first;
   const uint64_t context = shorter.config.max_position;
   const uint64_t wanted = options.window_tokens == 0 ? kDefaultWindow : options.window_tokens;
@@ -101,32 +60,196 @@ Result<std::vector<std::vector<int32_t>>> MakeWindows(const SharedTokenizer& tok
   return CutPrompts(texts, options, prompts.source);
 }
 
-Result<Model> LoadModel(const OpenCheckpoint& model, const DiffOptions& options, ThreadPool& pool,
-                        Listener& listener) {
-  auto loaded = Model::Load(model.checkpoint, options.backend, pool, listener);
-  if (!loaded.ok() && loaded.error().path.empty())
-    return std::move(loaded).error().WithPath(model.checkpoint.path());
-  return loaded;
-}
+// From checked-open models to figures; a step each.
+class Comparing {
+ public:
+  Comparing(const DiffOptions& options, Listener& listener)
+      : options_(options), listener_(listener), pool_(options.threads) {}
 
-Status AddGreedy(const Model& first, const Model& second, const SharedTokenizer& tokenizer,
-                 std::span<const std::vector<int32_t>> windows, DiffResult& result) {
-  GreedyOptions options;
-  options.stop_tokens = tokenizer.stop_tokens();
-  SLIM_ASSIGN(GreedyResult greedy, CompareGreedy(first, second, windows, options));
-  result.non_finite = std::move(greedy.non_finite);
-  for (const GreedyComparison& comparison : greedy.prompts) {
-    GreedyText text;
-    text.prompt_tokens = comparison.prompt_tokens;
-    text.first_tokens = comparison.first.size();
-    text.second_tokens = comparison.second.size();
-    SLIM_ASSIGN(text.first, tokenizer.Decode(comparison.first));
-    SLIM_ASSIGN(text.second, tokenizer.Decode(comparison.second));
-    text.first_difference = comparison.first_difference;
-    result.greedy.push_back(std::move(text));
+  Result<DiffResult> Run() {
+    result_.run = options_.run;
+    if (options_.run) {
+      SLIM_TRY(Open());
+      SLIM_TRY(Walk());
+      if (result_.non_finite) return std::move(result_);
+    }
+    if (options_.weights) SLIM_TRY(Weights());
+    result_.thresholds = CheckThresholds(options_.thresholds, result_);
+    return std::move(result_);
   }
-  return {};
-}
+
+ private:
+  Status Open() {
+    SLIM_ASSIGN(first_, OpenModelAt(options_.first));
+    SLIM_ASSIGN(second_, OpenModelAt(options_.second));
+    SLIM_TRY(CheckSameVocabularySize(*first_, *second_));
+    SLIM_ASSIGN(tokenizer_, SharedTokenizer::Load(first_->checkpoint, first_->config,
+                                                  second_->checkpoint, second_->config, listener_));
+    SLIM_ASSIGN(result_.first, Describe(*first_));
+    SLIM_ASSIGN(result_.second, Describe(*second_));
+    for (const Threshold& threshold : options_.thresholds) {
+      if (threshold.kind->measured == Measured::kRouting &&
+          !RoutingComparison::Comparable(first_->config, second_->config))
+        return UsageError(fmt::format("--{} needs models with experts", threshold.kind->flag));
+    }
+    SLIM_ASSIGN(result_.window_tokens, WindowLength(options_, *first_, *second_, listener_));
+    SLIM_ASSIGN(const Prompts prompts, FindPrompts(options_, listener_));
+    result_.prompts = prompts.source;
+    SLIM_ASSIGN(windows_,
+                MakeWindows(*tokenizer_, prompts, {result_.window_tokens, options_.max_windows},
+                            first_->config));
+    return {};
+  }
+
+  WalkOptions Walking(bool layers) const {
+    const Phase phase = options_.phase == PhaseChoice::kDecode ? Phase::kDecode : Phase::kPrefill;
+    return {options_.backend, phase, layers, options_.max_memory};
+  }
+
+  Status Walk() {
+    PairWalk walk(*first_, *second_, Walking(options_.layers), pool_, listener_);
+    auto status = walk.Run(windows_);
+    if (!status.ok() && options_.layers && options_.best_effort && IsAboutLayers(status.error())) {
+      listener_.Warning("no errors of layers: " + status.error().ToString());
+      PairWalk again(*first_, *second_, Walking(false), pool_, listener_);
+      SLIM_TRY(again.Run(windows_));
+      return TakeLogits(again);
+    }
+    SLIM_TRY(status);
+    SLIM_TRY(TakeLogits(walk));
+    if (!options_.layers || result_.non_finite) return {};
+    result_.layers = walk.probe().Errors();
+    SLIM_ASSIGN(result_.ranked, RankGroups(*first_, *second_, *result_.layers));
+    if (options_.bisect > 0) SLIM_TRY(TryGroups(walk));
+    return {};
+  }
+
+  static bool IsAboutLayers(const Error& error) {
+    return error.rule == "DIFF-basis" || error.rule == "DIFF-architecture";
+  }
+
+  Status TakeLogits(const PairWalk& walk) {
+    result_.non_finite = walk.non_finite();
+    if (result_.non_finite) return {};
+    result_.routing = walk.routing();
+    result_.summary = walk.statistics().Summarize();
+    result_.divergences = walk.statistics().Divergences();
+    SLIM_TRY(TakeWorst(walk.statistics()));
+    if (options_.greedy) SLIM_TRY(Greedy());
+    return {};
+  }
+
+  Status TakeWorst(const LogitStatistics& statistics) {
+    constexpr uint64_t kTokensBefore = 16;
+    for (const WorstPosition& at : statistics.Worst(options_.worst_tokens)) {
+      const std::vector<int32_t>& window = windows_[at.place.window - 1];
+      const uint64_t end = at.place.position;
+      const uint64_t begin = end > kTokensBefore ? end - kTokensBefore : 0;
+      const std::span<const int32_t> tokens(window);
+      WorstToken worst{at, {}, {}, {}, {}};
+      SLIM_ASSIGN(worst.before, tokenizer_->Decode(tokens.subspan(begin, end - begin)));
+      if (at.scored) {
+        SLIM_ASSIGN(worst.next, tokenizer_->Decode(tokens.subspan(end, 1)));
+      }
+      SLIM_ASSIGN(worst.first, tokenizer_->Decode({&at.metrics.first_top, 1}));
+      SLIM_ASSIGN(worst.second, tokenizer_->Decode({&at.metrics.second_top, 1}));
+      result_.worst.push_back(std::move(worst));
+    }
+    return {};
+  }
+
+  Status TryGroups(const PairWalk& walk) {
+    if (result_.ranked.empty()) {
+      listener_.Note("no quantized layer that could be kept in float: nothing to try");
+      return {};
+    }
+    BisectOptions bisect;
+    bisect.groups = options_.bisect;
+    bisect.walk = Walking(true);
+    for (const Threshold& threshold : options_.thresholds) {
+      if (threshold.kind->flag == "max-kl") bisect.max_kl = threshold.limit;
+    }
+    SLIM_ASSIGN(result_.bisect, Bisect(*first_, *second_, result_.ranked, walk.probe(), windows_,
+                                       bisect, pool_, listener_));
+    return {};
+  }
+
+  Result<GreedyTexts> GreedyOf(const OpenModel& model, Side side, const GreedyOptions& greedy) {
+    uint64_t bytes = EndsBytes(model, options_.backend);
+    for (uint64_t layer = 0; layer < model.config.num_layers; ++layer)
+      bytes += BlockBytes(model, layer, options_.backend);
+    const uint64_t limit = options_.max_memory != 0 ? options_.max_memory : AvailableMemory();
+    const bool streamed = limit != 0 && bytes > limit;
+    if (streamed)
+      listener_.Note(
+          fmt::format("{} does not fit the memory: its greedy text reads the blocks "
+                      "again for every token",
+                      Escape(model.checkpoint.path())));
+    auto loaded = Model::Load(model.checkpoint, options_.backend, pool_, listener_,
+                              streamed ? BlockStorage::kStreamed : BlockStorage::kResident);
+    if (!loaded.ok()) return WithPathOf(std::move(loaded).error(), model);
+    loaded->set_phase(options_.phase);
+    return ContinueGreedily(*loaded, side, windows_,
+                            std::min(first_->config.max_position, second_->config.max_position),
+                            greedy);
+  }
+
+  // One model in memory at a time.
+  Status Greedy() {
+    GreedyOptions greedy;
+    greedy.stop_tokens = tokenizer_->stop_tokens();
+    SLIM_ASSIGN(GreedyTexts first, GreedyOf(*first_, Side::kFirst, greedy));
+    result_.non_finite = first.non_finite;
+    if (result_.non_finite) return {};
+    SLIM_ASSIGN(GreedyTexts second, GreedyOf(*second_, Side::kSecond, greedy));
+    result_.non_finite = second.non_finite;
+    if (result_.non_finite) return {};
+    for (const GreedyComparison& comparison :
+         CompareTexts(windows_, std::move(first), std::move(second), greedy)) {
+      GreedyText text;
+      text.prompt_tokens = comparison.prompt_tokens;
+      text.first_tokens = comparison.first.size();
+      text.second_tokens = comparison.second.size();
+      SLIM_ASSIGN(text.first, tokenizer_->Decode(comparison.first));
+      SLIM_ASSIGN(text.second, tokenizer_->Decode(comparison.second));
+      text.first_difference = comparison.first_difference;
+      result_.greedy.push_back(std::move(text));
+    }
+    return {};
+  }
+
+  Status Weights() {
+    auto weights = CompareWeights(options_.first, options_.second, pool_, listener_);
+    if (weights.ok()) {
+      result_.weights = std::move(weights).value();
+      if (!options_.run) DescribeByWeights();
+      return {};
+    }
+    if (!options_.best_effort) return std::move(weights).error();
+    listener_.Warning("no errors of weights: " + weights.error().ToString());
+    return {};
+  }
+
+  void DescribeByWeights() {
+    const WeightReport& weights = *result_.weights;
+    result_.first = {weights.first, weights.first_dialect, {}};
+    result_.second = {weights.second, weights.second_dialect, {}};
+    for (const WeightErrors& tensor : weights.tensors) {
+      std::vector<std::string>& types = result_.second.types;
+      const std::string_view label = SchemeLabel(tensor.type);
+      if (std::find(types.begin(), types.end(), label) == types.end()) types.emplace_back(label);
+    }
+  }
+
+  const DiffOptions& options_;
+  Listener& listener_;
+  ThreadPool pool_;
+  std::optional<OpenModel> first_;
+  std::optional<OpenModel> second_;
+  std::optional<SharedTokenizer> tokenizer_;
+  std::vector<std::vector<int32_t>> windows_;
+  DiffResult result_;
+};
 
 }  // namespace
 
@@ -136,46 +259,7 @@ bool DiffResult::passed() const {
 }
 
 Result<DiffResult> CompareCheckpoints(const DiffOptions& options, Listener& listener) {
-  SLIM_ASSIGN(const OpenCheckpoint first, OpenModel(options.first));
-  SLIM_ASSIGN(const OpenCheckpoint second, OpenModel(options.second));
-  SLIM_TRY(CheckSameVocabularySize(first, second));
-  SLIM_ASSIGN(const SharedTokenizer tokenizer,
-              SharedTokenizer::Load(first.checkpoint, first.config, second.checkpoint,
-                                    second.config, listener));
-  DiffResult result;
-  SLIM_ASSIGN(result.first, Describe(first));
-  SLIM_ASSIGN(result.second, Describe(second));
-  SLIM_ASSIGN(result.window_tokens, WindowLength(options, first, second, listener));
-  SLIM_ASSIGN(const Prompts prompts, FindPrompts(options, listener));
-  result.prompts = prompts.source;
-  SLIM_ASSIGN(
-      const auto windows,
-      MakeWindows(tokenizer, prompts, {result.window_tokens, options.max_windows}, first.config));
-
-  ThreadPool pool(options.threads);
-  SLIM_ASSIGN(Model first_model, LoadModel(first, options, pool, listener));
-  SLIM_ASSIGN(Model second_model, LoadModel(second, options, pool, listener));
-  RoutingComparison routing;
-  const bool routed = RoutingComparison::Comparable(first.config, second.config);
-  if (routed) {
-    first_model.set_routing_tap(
-        [&](uint64_t layer, const Routing& chosen) { routing.AddFirst(layer, chosen); });
-    second_model.set_routing_tap(
-        [&](uint64_t layer, const Routing& chosen) { routing.AddSecond(layer, chosen); });
-  }
-  ModelLogits first_logits(first_model);
-  ModelLogits second_logits(second_model);
-  SLIM_ASSIGN(LockStepResult lock_step,
-              CompareLogits(first_logits, second_logits, windows, pool, listener));
-  first_model.set_routing_tap({});
-  second_model.set_routing_tap({});
-  result.non_finite = std::move(lock_step.non_finite);
-  if (result.non_finite) return result;
-  if (routed) result.routing = routing.Summarize();
-  result.summary = lock_step.summary;
-  result.thresholds = CheckThresholds(options.thresholds, result.summary);
-  if (options.greedy) SLIM_TRY(AddGreedy(first_model, second_model, tokenizer, windows, result));
-  return result;
+  return Comparing(options, listener).Run();
 }
 
 }  // namespace slim

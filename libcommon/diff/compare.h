@@ -1,6 +1,6 @@
 // A comparison of two checkpoints from paths to figures: opens both, makes sure they can be
-// compared, cuts the prompts, walks both models in lock step and checks the limits. Either may be
-// float or quantized. Writes nothing.
+// compared, cuts the prompts, walks both models in lock step, looks at layers and weights where
+// asked to, and checks the limits. Either may be float or quantized. Writes nothing.
 #pragma once
 
 #include <cstdint>
@@ -10,33 +10,41 @@
 
 #include "base/listener.h"
 #include "base/result.h"
+#include "diff/bisect.h"
+#include "diff/layer_errors.h"
 #include "diff/lock_step.h"
 #include "diff/metrics.h"
 #include "diff/routing.h"
+#include "diff/subject.h"
 #include "diff/threshold.h"
+#include "diff/weights.h"
 #include "run/linear_layer.h"
+#include "run/model.h"
 
 namespace slim {
 
 struct DiffOptions {
   std::string first;
   std::string second;
+  bool run = true;             // false: weights only
   std::string prompts;         // a file or "-"; empty: the calibration set that ships
   uint64_t window_tokens = 0;  // 0: kDefaultWindow, or the shorter context where that is less
   uint64_t max_windows = 0;    // 0: all
   bool greedy = true;
+  bool layers = false;
+  bool weights = false;
+  // Do without layers or weights where these cannot be compared, with a warning.
+  bool best_effort = false;
+  uint64_t bisect = 0;        // groups of linears to try in float; with layers only
+  uint64_t worst_tokens = 0;  // positions to keep with their text
   std::vector<Threshold> thresholds;
   Backend backend = Backend::kFast;
+  PhaseChoice phase = PhaseChoice::kAuto;
+  uint64_t max_memory = 0;  // bytes; 0: what the machine has
   int threads = 1;
 };
 
 inline constexpr uint64_t kDefaultWindow = 256;
-
-struct DiffSubject {
-  std::string path;
-  std::string dialect;
-  std::vector<std::string> types;  // labels of the linear layers of the blocks, most frequent first
-};
 
 struct GreedyText {
   uint64_t prompt_tokens = 0;
@@ -47,14 +55,30 @@ struct GreedyText {
   std::optional<uint64_t> first_difference;  // new token, from 1; empty: same text
 };
 
+// A position where the models disagree most, as text.
+struct WorstToken {
+  WorstPosition at;
+  std::string before;  // the tokens up to here, the last ones
+  std::string next;    // the token that follows in the text; empty at the end of a window
+  std::string first;   // what each model puts first
+  std::string second;
+};
+
 struct DiffResult {
   DiffSubject first;
   DiffSubject second;
+  bool run = true;
   std::string prompts;  // where they came from
   uint64_t window_tokens = 0;
   LogitSummary summary;
+  std::vector<double> divergences;        // KL of every position, in order
   std::optional<RoutingSummary> routing;  // of models with experts
   std::vector<GreedyText> greedy;
+  std::vector<WorstToken> worst;
+  std::optional<LayerErrors> layers;
+  std::vector<FusedGroup> ranked;  // with layers
+  std::optional<BisectResult> bisect;
+  std::optional<WeightReport> weights;
   std::vector<ThresholdResult> thresholds;
   // Set when logits of one were not finite: no figure counts then, and no limit is met.
   std::optional<NonFinite> non_finite;
@@ -64,7 +88,7 @@ struct DiffResult {
 };
 
 // Errors besides those of what it calls: DIFF-vocabulary (different vocab_size), DIFF-tokenizer,
-// and a usage error for windows longer than a context.
+// and a usage error for windows longer than a context, or a limit on routing without experts.
 Result<DiffResult> CompareCheckpoints(const DiffOptions& options, Listener& listener);
 
 }  // namespace slim

@@ -27,16 +27,21 @@ struct GreedyComparison {
   std::optional<uint64_t> first_difference;
 };
 
-struct GreedyResult {
-  std::vector<GreedyComparison> prompts;
+struct GreedyTexts {
+  std::vector<std::vector<int32_t>> texts;  // new tokens of each prompt
   std::optional<NonFinite> non_finite;
 };
 
-// Texts are shorter where the context of either model ends. Errors: those of Generate but
-// RUN-not-finite.
-Result<GreedyResult> CompareGreedy(const Model& first, const Model& second,
-                                   std::span<const std::vector<int32_t>> windows,
-                                   const GreedyOptions& options);
+// What one model makes of the prompts. Texts are shorter where `context` ends. Errors: those of
+// Model::Prefill and Model::Decode but RUN-not-finite.
+Result<GreedyTexts> ContinueGreedily(const Model& model, Side side,
+                                     std::span<const std::vector<int32_t>> windows,
+                                     uint64_t context, const GreedyOptions& options);
+
+// Of the texts of both, which are as many.
+std::vector<GreedyComparison> CompareTexts(std::span<const std::vector<int32_t>> windows,
+                                           GreedyTexts first, GreedyTexts second,
+                                           const GreedyOptions& options);
 
 // Where two token lists part, from 1; a list that ends earlier parts at its end.
 std::optional<uint64_t> FirstDifference(std::span<const int32_t> a, std::span<const int32_t> b);

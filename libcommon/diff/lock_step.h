@@ -1,5 +1,6 @@
 // Two models walk the same windows of tokens side by side, a few positions at a time; only the
-// statistics of their logits are kept. No logits file, no more than two pieces of logits in memory.
+// statistics of their logits are kept. No logits file, no more than one piece of logits a model in
+// memory.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,6 @@
 #include "base/result.h"
 #include "diff/metrics.h"
 #include "parallel/thread_pool.h"
-#include "run/model.h"
 
 namespace slim {
 
@@ -29,19 +29,6 @@ class LogitSource {
   virtual Result<std::span<const float>> Next(std::span<const int32_t> tokens) = 0;
 };
 
-class ModelLogits : public LogitSource {
- public:
-  explicit ModelLogits(const Model& model) : model_(&model), sequence_(model.config()) {}
-  uint64_t vocabulary() const override { return model_->config().vocab_size; }
-  void BeginWindow() override { sequence_.Clear(model_->config()); }
-  Result<std::span<const float>> Next(std::span<const int32_t> tokens) override;
-
- private:
-  const Model* model_;
-  Sequence sequence_;
-  std::vector<float> logits_;
-};
-
 // A NaN or an infinity ends the comparison: nothing is equal to it.
 struct NonFinite {
   Side side = Side::kFirst;
@@ -51,15 +38,36 @@ struct NonFinite {
 // The finding of an error RUN-not-finite; nothing for any other error.
 std::optional<NonFinite> AsNonFinite(const Error& error, Side side, std::string where);
 
-struct LockStepResult {
-  LogitSummary summary;  // of nothing when non_finite is set
-  std::optional<NonFinite> non_finite;
-};
+// One model's logits against those of one or more others.
+class LogitComparison {
+ public:
+  LogitComparison(uint64_t vocabulary, size_t others, ThreadPool& pool)
+      : pool_(&pool), statistics_(others, LogitStatistics(vocabulary)) {}
 
-// `windows` is not empty and each has at least two tokens; both sources have the same vocabulary.
-// Errors: those of the sources but RUN-not-finite.
-Result<LockStepResult> CompareLogits(LogitSource& first, LogitSource& second,
-                                     std::span<const std::vector<int32_t>> windows,
-                                     ThreadPool& pool, Listener& listener);
+  // More windows, each with at least two tokens; every source has the same vocabulary and begins
+  // with the first of them. `total` is how many windows there are in all, for the progress. Stops
+  // at the first NaN or infinity. Errors: those of the sources but RUN-not-finite.
+  Status Add(LogitSource& first, std::span<LogitSource* const> others,
+             std::span<const std::vector<int32_t>> windows, uint64_t total, Listener& listener);
+
+  const std::optional<NonFinite>& non_finite() const { return non_finite_; }
+  // Of others[index]; of no use when non_finite() is set.
+  const LogitStatistics& statistics(size_t index = 0) const { return statistics_[index]; }
+
+ private:
+  Status AddWindow(LogitSource& first, std::span<LogitSource* const> others,
+                   std::span<const int32_t> tokens);
+  Result<std::span<const float>> Logits(LogitSource& source, std::span<const int32_t> tokens,
+                                        Side side);
+  void AddPiece(std::span<const float> first, std::span<const float> second,
+                std::span<const int32_t> tokens, size_t begin, size_t count,
+                LogitStatistics& statistics);
+
+  ThreadPool* pool_;
+  std::vector<LogitStatistics> statistics_;
+  std::vector<PositionMetrics> metrics_;
+  uint64_t windows_ = 0;
+  std::optional<NonFinite> non_finite_;
+};
 
 }  // namespace slim

@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "kernels/math.h"
@@ -11,8 +12,9 @@
 namespace slim {
 namespace {
 
-constexpr std::array<std::pair<Metric, std::string_view>, 8> kNames = {{
+constexpr std::array<std::pair<Metric, std::string_view>, 9> kNames = {{
     {Metric::kKl, "kl"},
+    {Metric::kDeltaP, "delta_p"},
     {Metric::kTop1, "top1"},
     {Metric::kTop5, "top5"},
     {Metric::kCosine, "cosine"},
@@ -50,10 +52,20 @@ void CompareRaw(const float* first, const float* second, uint64_t vocabulary,
   metrics.cosine = std::clamp(product / std::sqrt(first_square * second_square), -1.0, 1.0);
 }
 
-std::vector<double> Differences(std::span<const double> a, std::span<const double> b) {
-  std::vector<double> differences(a.size());
-  for (size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
-  return differences;
+// Of f(mean): f's value and the mean's error times f'.
+Estimate Exponential(const Estimate& of) {
+  const double value = ExpD(of.mean);
+  return {value, value * of.standard_error};
+}
+
+Estimate SquareRoot(const Estimate& of) {
+  const double value = std::sqrt(of.mean);
+  return {value, value > 0 ? of.standard_error / (2 * value) : 0};
+}
+
+std::vector<double> Sorted(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values;
 }
 
 }  // namespace
@@ -107,6 +119,10 @@ PositionMetrics ComparePosition(const float* first, const float* second, uint64_
   const double first_log = LogD(first_sum);
   const double second_log = LogD(second_sum);
   metrics.in_top5 = better < kTopCount;
+  metrics.first_top = static_cast<int32_t>(first_top);
+  metrics.second_top = static_cast<int32_t>(second_top);
+  metrics.first_top_p = 1 / first_sum;
+  metrics.second_top_p = 1 / second_sum;
   metrics.kl = std::max(weighted / first_sum - (first_log - second_log), 0.0);
   if (target) {
     metrics.first_nll = first_log - (first[*target] - first_max);
@@ -129,52 +145,114 @@ Estimate EstimateMean(std::span<const double> values) {
   return estimate;
 }
 
-double Quantile(std::vector<double> values, double share) {
-  assert(!values.empty());
-  std::sort(values.begin(), values.end());
-  const double place = share * static_cast<double>(values.size() - 1);
+double SortedQuantile(std::span<const double> sorted, double share) {
+  assert(!sorted.empty());
+  const double place = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (values[above] - values[below]) * (place - static_cast<double>(below));
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (sorted[above] - sorted[below]) * (place - static_cast<double>(below));
+}
+
+QuantileEstimate EstimateQuantile(std::span<const double> sorted, double share) {
+  const double deviation = std::sqrt(share * (1 - share) / static_cast<double>(sorted.size()));
+  const double above = SortedQuantile(sorted, std::min(share + deviation, 1.0));
+  const double below = SortedQuantile(sorted, std::max(share - deviation, 0.0));
+  return {SortedQuantile(sorted, share), (above - below) / 2};
 }
 
 void LogitStatistics::Add(const PositionMetrics& metrics, bool scored) {
   assert(!window_begins_.empty());
-  kl_.push_back(metrics.kl);
-  cosine_.push_back(metrics.cosine);
-  same_top1_.push_back(metrics.same_top1 ? 1 : 0);
-  in_top5_.push_back(metrics.in_top5 ? 1 : 0);
-  squared_error_ += metrics.squared_error;
-  if (!scored) return;
-  first_nll_.push_back(metrics.first_nll);
-  second_nll_.push_back(metrics.second_nll);
+  positions_.push_back(metrics);
+  scored_.push_back(scored);
+}
+
+Place LogitStatistics::PlaceOf(uint64_t index) const {
+  const auto after = std::upper_bound(window_begins_.begin(), window_begins_.end(), index);
+  return {static_cast<uint64_t>(after - window_begins_.begin()), index - *(after - 1) + 1};
+}
+
+std::vector<double> LogitStatistics::Divergences() const {
+  std::vector<double> values;
+  values.reserve(positions_.size());
+  for (const PositionMetrics& position : positions_) values.push_back(position.kl);
+  return values;
+}
+
+std::vector<WorstPosition> LogitStatistics::Worst(size_t count) const {
+  std::vector<size_t> order(positions_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  count = std::min(count, order.size());
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<ptrdiff_t>(count), order.end(),
+      [&](size_t a, size_t b) {
+        return positions_[a].kl != positions_[b].kl ? positions_[a].kl > positions_[b].kl : a < b;
+      });
+  std::vector<WorstPosition> worst;
+  for (size_t i = 0; i < count; ++i)
+    worst.push_back({PlaceOf(order[i]), scored_[order[i]], positions_[order[i]]});
+  return worst;
+}
+
+void LogitStatistics::SummarizeDivergence(LogitSummary& summary) const {
+  const std::vector<double> kl = Divergences();
+  summary.kl = EstimateMean(kl);
+  const std::vector<double> sorted = Sorted(kl);
+  summary.kl_median = EstimateQuantile(sorted, 0.5);
+  summary.kl_p95 = EstimateQuantile(sorted, 0.95);
+  summary.kl_p99 = EstimateQuantile(sorted, 0.99);
+  const auto worst = static_cast<uint64_t>(std::max_element(kl.begin(), kl.end()) - kl.begin());
+  summary.kl_max = kl[worst];
+  summary.kl_max_place = PlaceOf(worst);
+}
+
+void LogitStatistics::SummarizeAgreement(LogitSummary& summary) const {
+  const double vocabulary = static_cast<double>(vocabulary_);
+  std::vector<double> cosine, top1, top5, mean_square;
+  for (const PositionMetrics& position : positions_) {
+    cosine.push_back(position.cosine);
+    top1.push_back(position.same_top1 ? 1 : 0);
+    top5.push_back(position.in_top5 ? 1 : 0);
+    mean_square.push_back(position.squared_error / vocabulary);
+    summary.flips += position.same_top1 ? 0 : 1;
+  }
+  summary.top1 = EstimateMean(top1);
+  summary.top5 = EstimateMean(top5);
+  summary.cosine = EstimateMean(cosine);
+  summary.cosine_min = *std::min_element(cosine.begin(), cosine.end());
+  summary.rmse = SquareRoot(EstimateMean(mean_square));
+}
+
+void LogitStatistics::SummarizeLikelihood(LogitSummary& summary) const {
+  std::vector<double> first, second, gain, delta, square;
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    if (!scored_[i]) continue;
+    const PositionMetrics& position = positions_[i];
+    first.push_back(position.first_nll);
+    second.push_back(position.second_nll);
+    gain.push_back(position.second_nll - position.first_nll);
+    delta.push_back(ExpD(-position.second_nll) - ExpD(-position.first_nll));
+    square.push_back(delta.back() * delta.back());
+  }
+  summary.scored_tokens = first.size();
+  summary.first_perplexity = Exponential(EstimateMean(first));
+  summary.second_perplexity = Exponential(EstimateMean(second));
+  summary.perplexity_ratio = Exponential(EstimateMean(gain));
+  if (delta.empty()) return;
+  summary.delta_p.mean = EstimateMean(delta);
+  summary.delta_p.rms = SquareRoot(EstimateMean(square));
+  const std::vector<double> sorted = Sorted(std::move(delta));
+  for (size_t i = 0; i < std::size(kDeltaPShares); ++i)
+    summary.delta_p.quantiles[i] = SortedQuantile(sorted, kDeltaPShares[i]);
 }
 
 LogitSummary LogitStatistics::Summarize() const {
+  assert(!positions_.empty());
   LogitSummary summary;
   summary.windows = window_begins_.size();
-  summary.positions = kl_.size();
-  summary.scored_tokens = first_nll_.size();
-  summary.kl = EstimateMean(kl_);
-  summary.kl_median = Quantile(kl_, 0.5);
-  summary.kl_p99 = Quantile(kl_, 0.99);
-  const auto worst = static_cast<uint64_t>(std::max_element(kl_.begin(), kl_.end()) - kl_.begin());
-  summary.kl_max = kl_[worst];
-  const auto after = std::upper_bound(window_begins_.begin(), window_begins_.end(), worst);
-  summary.kl_max_window = static_cast<uint64_t>(after - window_begins_.begin());
-  summary.kl_max_position = worst - *(after - 1) + 1;
-  summary.top1 = EstimateMean(same_top1_);
-  summary.flips = static_cast<uint64_t>(std::count(same_top1_.begin(), same_top1_.end(), 0.0));
-  summary.top5 = EstimateMean(in_top5_);
-  summary.cosine = EstimateMean(cosine_);
-  summary.cosine_min = *std::min_element(cosine_.begin(), cosine_.end());
-  const double values = static_cast<double>(kl_.size()) * static_cast<double>(vocabulary_);
-  summary.rmse = std::sqrt(squared_error_ / values);
-  summary.first_perplexity = ExpD(EstimateMean(first_nll_).mean);
-  summary.second_perplexity = ExpD(EstimateMean(second_nll_).mean);
-  const Estimate gain = EstimateMean(Differences(second_nll_, first_nll_));
-  summary.perplexity_ratio.mean = ExpD(gain.mean);
-  summary.perplexity_ratio.standard_error = summary.perplexity_ratio.mean * gain.standard_error;
+  summary.positions = positions_.size();
+  SummarizeDivergence(summary);
+  SummarizeAgreement(summary);
+  SummarizeLikelihood(summary);
   return summary;
 }
 

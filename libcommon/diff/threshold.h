@@ -10,15 +10,22 @@
 
 namespace slim {
 
+struct DiffResult;
+
+// What must be measured for a kind to have a value.
+enum class Measured : uint8_t { kLogits, kRouting, kGreedy, kLayers, kWeights };
+
 struct ThresholdKind {
-  std::string_view flag;  // "max-kl"
-  std::string_view name;  // "mean KL divergence"
-  Metric metric;
+  std::string_view flag;    // "max-kl"
+  std::string_view name;    // "mean KL divergence"
+  std::string_view metric;  // where JSON and CSV have its figure
+  std::string_view statistic;
+  Measured measured;
   bool is_maximum;  // value <= limit meets it; else value >= limit
   // Limits that make sense.
   double lowest;
   double highest;
-  double (*value)(const LogitSummary& summary);
+  double (*value)(const DiffResult& result);  // NaN when it was not measured
 };
 std::span<const ThresholdKind> ThresholdKinds();
 
@@ -34,6 +41,6 @@ struct ThresholdResult {
   bool met;
 };
 std::vector<ThresholdResult> CheckThresholds(std::span<const Threshold> thresholds,
-                                             const LogitSummary& summary);
+                                             const DiffResult& result);
 
 }  // namespace slim

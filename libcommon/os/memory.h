@@ -1,5 +1,7 @@
-// How the process gives memory back. Owns no memory.
+// How much memory there is, and how the process gives it back. Owns no memory.
 #pragma once
+
+#include <cstdint>
 
 namespace slim {
 
@@ -7,5 +9,8 @@ namespace slim {
 // default raises that limit to the largest block freed so far: freed tensors of a streaming tool
 // then stay in the heaps of its threads, several times what is in use. Call once, before threads.
 void ReturnLargeBlocks();
+
+// Bytes that can be allocated without swapping, as the system estimates; 0 where it does not say.
+uint64_t AvailableMemory();
 
 }  // namespace slim

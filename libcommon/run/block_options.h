@@ -22,6 +22,10 @@ namespace slim {
 using LinearTap =
     std::function<void(std::string_view name, const float* x, uint64_t t, uint64_t k)>;
 
+// Sees what a linear gave: y is [t, n] float32, bias included.
+using OutputTap =
+    std::function<void(std::string_view name, const float* y, uint64_t t, uint64_t n)>;
+
 // Where a row of a call stands in its sequence.
 struct RowPosition {
   const RopeTable* rope = nullptr;
@@ -58,6 +62,7 @@ struct BlockOptions {
   Phase phase = Phase::kPrefill;
   LinearTap tap;
   LinearInput replace_input;
+  OutputTap output_tap;
   CacheTap cache_tap;
   KvCacheType kv_cache = KvCacheType::kCheckpoint;
   RoutingTap routing_tap;
@@ -66,13 +71,14 @@ struct BlockOptions {
   BlockScratch* scratch = nullptr;  // may be null
 };
 
-// y becomes [t, n]; the tap sees x first.
+// y becomes [t, n]; the taps see x first and y last.
 inline void Project(const LinearLayer& linear, const float* x, uint64_t t, std::vector<float>& y,
                     const BlockOptions& options, ThreadPool& pool) {
   if (options.tap) options.tap(linear.name(), x, t, linear.k());
   if (options.replace_input) x = options.replace_input(linear.name(), x, t, linear.k());
   y.resize(t * linear.n());
   linear.Forward(x, t, y.data(), options.backend, pool, options.phase);
+  if (options.output_tap) options.output_tap(linear.name(), y.data(), t, linear.n());
 }
 
 }  // namespace slim

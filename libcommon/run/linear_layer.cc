@@ -57,6 +57,20 @@ uint64_t GrainOf(uint64_t columns) {
 
 }  // namespace
 
+bool HasIntegerProduct(Scheme scheme) {
+  switch (scheme) {
+    case Scheme::kW8A8:
+    case Scheme::kW8A8S:
+    case Scheme::kW8A8Mix:
+    case Scheme::kW8A8Dynamic:
+    case Scheme::kW4A8Dynamic:
+    case Scheme::kW4A4Dynamic:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Result<LinearLayer> LinearLayer::Load(const Checkpoint& checkpoint, std::string_view module,
                                       uint64_t n, uint64_t k, Backend backend) {
   // Before anything is read: types that cannot run may store tensors of any form.
@@ -81,26 +95,12 @@ Result<LinearLayer> LinearLayer::FromRecord(LinearRecord record, Backend backend
   layer.record_ = std::move(record);
   const LinearRecord& r = layer.record_;
   if (r.Has(Role::kBias)) layer.bias_ = PartAsFloats(r, Role::kBias);
-  if (layer.HasIntegerProduct()) {
+  if (HasIntegerProduct(r.scheme)) {
     SLIM_TRY(layer.PrepareInteger());
   } else {
     layer.PrepareFloat(backend);
   }
   return layer;
-}
-
-bool LinearLayer::HasIntegerProduct() const {
-  switch (record_.scheme) {
-    case Scheme::kW8A8:
-    case Scheme::kW8A8S:
-    case Scheme::kW8A8Mix:
-    case Scheme::kW8A8Dynamic:
-    case Scheme::kW4A8Dynamic:
-    case Scheme::kW4A4Dynamic:
-      return true;
-    default:
-      return false;
-  }
 }
 
 bool LinearLayer::IsDynamic(Phase phase) const {
@@ -218,7 +218,7 @@ uint64_t LinearLayer::bytes() const {
 
 void LinearLayer::Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool,
                           Phase phase) const {
-  if (!HasIntegerProduct()) {
+  if (!HasIntegerProduct(record_.scheme)) {
     ForwardFloat(x, t, y, backend, pool);
     if (!bias_.empty()) AddBias(y, t, pool);
     return;

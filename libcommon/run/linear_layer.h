@@ -35,6 +35,9 @@ enum class Backend : uint8_t { kReference, kFast };
 // What a call serves; only W8A8_MIX asks.
 enum class Phase : uint8_t { kPrefill, kDecode };
 
+// Codes times codes, summed in int32.
+bool HasIntegerProduct(Scheme scheme);
+
 class LinearLayer {
  public:
   LinearLayer() = default;
@@ -65,7 +68,6 @@ class LinearLayer {
   void WeightRow(uint64_t index, float* row) const;
 
  private:
-  bool HasIntegerProduct() const;
   bool IsDynamic(Phase phase) const;
   Status PrepareInteger();
   void PrepareGroups();

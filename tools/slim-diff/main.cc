@@ -1,4 +1,4 @@
-// slim-diff: what quantization cost, by the logits of two checkpoints over the same text.
+// slim-diff: what quantization cost, and in which layer: two checkpoints over the same text.
 #include "cli/run_tool.h"
 #include "diff/compare.h"
 #include "kernels/isa.h"
@@ -16,6 +16,10 @@ std::string Report(const DiffResult& result, const DiffCommand& command) {
       return DumpJson(DiffReportJson(result, command.metrics), {.indent = 2}) + "\n";
     case ReportFormat::kCsv:
       return DiffReportCsv(result, command.metrics);
+    case ReportFormat::kJUnit:
+      return DiffReportJUnit(result);
+    case ReportFormat::kHtml:
+      return DiffReportHtml(result, command.metrics);
     case ReportFormat::kText:
       break;
   }
@@ -26,8 +30,7 @@ bool WritesFile(const DiffCommand& command) {
   return !command.output.empty() && command.output != "-";
 }
 
-// Before the work: a report never takes the place of something else unless told, and never that of
-// an input.
+// Before the work: a report replaces nothing unless told, and never an input.
 Status CheckOutput(const DiffCommand& command) {
   if (!WritesFile(command)) return {};
   const DiffOptions& options = command.options;

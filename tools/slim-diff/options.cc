@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view kLimits = "Limits";
 constexpr std::string_view kReport = "Report";
 
+constexpr uint64_t kWorstTokens = 12;
+
 constexpr Flag kFlags[] = {
     {.name = "prompts",
      .kind = FlagKind::kText,
@@ -34,9 +36,33 @@ constexpr Flag kFlags[] = {
      .kind = FlagKind::kChoice,
      .help = "how to compute: fast (default), or reference for the same bits on every machine",
      .choices = "fast reference"},
+    {.name = "phase",
+     .kind = FlagKind::kChoice,
+     .help = "which arithmetic of W8A8_MIX: auto (default: prefill, greedy text decodes), prefill "
+             "or decode",
+     .choices = "auto prefill decode"},
+    {.name = "layers", .help = "errors of every block and every linear, local and accumulated"},
+    {.name = "bisect",
+     .kind = FlagKind::kInteger,
+     .help = "try the N worst groups of linears in float, each measured (implies --layers)",
+     .value = "N",
+     .minimum = 1,
+     .maximum = 1 << 12},
+    {.name = "weights",
+     .help = "compare quantized weights with float ones; runs nothing unless --layers, --prompts, "
+             "--metrics or a limit on logits is given, too"},
+    {.name = "max-memory",
+     .kind = FlagKind::kSize,
+     .help = "memory to use at most (4GiB, 500MB)",
+     .value = "SIZE"},
     {.name = "max-kl",
      .kind = FlagKind::kReal,
      .help = "largest mean KL divergence, in nats a token",
+     .value = "X",
+     .group = kLimits},
+    {.name = "max-kl-p99",
+     .kind = FlagKind::kReal,
+     .help = "largest 99th percentile of the KL divergence",
      .value = "X",
      .group = kLimits},
     {.name = "min-cosine",
@@ -49,22 +75,52 @@ constexpr Flag kFlags[] = {
      .help = "smallest share of positions with the same first choice, 0 to 1",
      .value = "X",
      .group = kLimits},
+    {.name = "min-top5",
+     .kind = FlagKind::kReal,
+     .help = "smallest share of positions where the first's choice is among the second's five",
+     .value = "X",
+     .group = kLimits},
+    {.name = "max-rmse",
+     .kind = FlagKind::kReal,
+     .help = "largest RMSE of logits",
+     .value = "X",
+     .group = kLimits},
     {.name = "max-ppl-ratio",
      .kind = FlagKind::kReal,
      .help = "largest perplexity of the second over that of the first",
      .value = "X",
      .group = kLimits},
+    {.name = "min-routing",
+     .kind = FlagKind::kReal,
+     .help = "smallest share of a token's experts that both choose, 0 to 1",
+     .value = "X",
+     .group = kLimits},
+    {.name = "min-greedy",
+     .kind = FlagKind::kReal,
+     .help = "fewest new tokens before greedy texts part",
+     .value = "N",
+     .group = kLimits},
+    {.name = "min-layer-sqnr",
+     .kind = FlagKind::kReal,
+     .help = "smallest signal to noise of a linear's own error, in decibels (implies --layers)",
+     .value = "DB",
+     .group = kLimits},
+    {.name = "min-weight-sqnr",
+     .kind = FlagKind::kReal,
+     .help = "smallest signal to noise of a weight, in decibels (implies --weights)",
+     .value = "DB",
+     .group = kLimits},
     {.name = "metrics",
      .kind = FlagKind::kText,
-     .help = "what to report, separated by commas: kl, top1, top5, cosine, rmse, ppl, greedy; "
-             "default: all",
+     .help = "what to report, separated by commas: kl, delta_p, top1, top5, cosine, rmse, ppl, "
+             "routing, greedy; default: all",
      .value = "LIST",
      .group = kReport},
     {.name = "format",
      .kind = FlagKind::kChoice,
-     .help = "form of the report; default text, --json means json",
+     .help = "form of the report; default text, or html for a FILE.html; --json means json",
      .group = kReport,
-     .choices = "text json csv"},
+     .choices = "text json csv junit html"},
     {.name = "output",
      .kind = FlagKind::kText,
      .help = "write the report to a file instead of standard output",
@@ -82,7 +138,7 @@ constexpr Operand kOperands[] = {
 constexpr Command kCommands[] = {
     {.name = "",
      .synopsis = "FIRST SECOND [--prompts FILE] [--max-kl X] [options]",
-     .summary = "compare the logits of two checkpoints",
+     .summary = "what quantization cost, and in which layer",
      .flags = kFlags,
      .operands = kOperands},
 };
@@ -94,7 +150,7 @@ Result<std::vector<Threshold>> ReadThresholds(const Arguments& arguments) {
     const double limit = arguments.Real(kind.flag, 0);
     if (!(limit >= kind.lowest && limit <= kind.highest)) {
       return UsageError(
-          fmt::format("--{} {} can never tell anything: a {} is {}", kind.flag, limit, kind.name,
+          fmt::format("--{} {} can never tell anything: {} is {}", kind.flag, limit, kind.name,
                       kind.highest < 2 ? fmt::format("{} to {}", kind.lowest, kind.highest)
                                        : "never negative"));
     }
@@ -109,7 +165,9 @@ Result<std::vector<Metric>> ReadMetrics(const Arguments& arguments,
   const auto all = AllMetrics();
   if (!arguments.Has("metrics")) return std::vector<Metric>(all.begin(), all.end());
   std::vector<Metric> wanted;
-  for (const Threshold& threshold : thresholds) wanted.push_back(threshold.kind->metric);
+  for (const Threshold& threshold : thresholds) {
+    if (const auto metric = ParseMetric(threshold.kind->metric)) wanted.push_back(*metric);
+  }
   for (const std::string& part : Split(arguments.Text("metrics"), ',')) {
     const auto metric = ParseMetric(Trim(part));
     if (!metric) {
@@ -128,19 +186,60 @@ Result<std::vector<Metric>> ReadMetrics(const Arguments& arguments,
 }
 
 Result<ReportFormat> ReadFormat(const Arguments& arguments) {
-  const std::string format = arguments.Text("format", arguments.Has("json") ? "json" : "text");
+  const bool html = arguments.Text("output").ends_with(".html");
+  const std::string fallback = html ? "html" : "text";
+  const std::string format = arguments.Text("format", arguments.Has("json") ? "json" : fallback);
   if (arguments.Has("json") && format != "json")
     return UsageError(
         fmt::format("options '--json' and '--format {}' contradict each other", format));
-  return format == "json"  ? ReportFormat::kJson
-         : format == "csv" ? ReportFormat::kCsv
-                           : ReportFormat::kText;
+  return format == "json"    ? ReportFormat::kJson
+         : format == "csv"   ? ReportFormat::kCsv
+         : format == "junit" ? ReportFormat::kJUnit
+         : format == "html"  ? ReportFormat::kHtml
+                             : ReportFormat::kText;
+}
+
+bool HasLimitOn(const std::vector<Threshold>& thresholds, Measured measured) {
+  return std::any_of(thresholds.begin(), thresholds.end(), [&](const Threshold& threshold) {
+    return threshold.kind->measured == measured;
+  });
+}
+
+// What is measured: what was asked for, what limits are on, and what a page shows.
+void ReadScope(const Arguments& arguments, DiffCommand& command) {
+  DiffOptions& options = command.options;
+  const auto& thresholds = options.thresholds;
+  const bool html = command.format == ReportFormat::kHtml;
+  options.bisect = static_cast<uint64_t>(arguments.Integer("bisect", 0));
+  const bool layers =
+      arguments.Has("layers") || options.bisect > 0 || HasLimitOn(thresholds, Measured::kLayers);
+  const bool weights = arguments.Has("weights") || HasLimitOn(thresholds, Measured::kWeights);
+  bool runs = layers;
+  for (const std::string_view flag : {"prompts", "metrics", "tokens", "windows"})
+    runs = runs || arguments.Has(flag);
+  for (const Measured measured : {Measured::kLogits, Measured::kRouting, Measured::kGreedy})
+    runs = runs || HasLimitOn(thresholds, measured);
+  options.run = runs || !weights;
+  options.layers = layers || (html && options.run);
+  options.weights = weights || html;
+  options.best_effort = html && !layers && !arguments.Has("weights");
+  options.worst_tokens = kWorstTokens;
+  options.greedy = std::find(command.metrics.begin(), command.metrics.end(), Metric::kGreedy) !=
+                   command.metrics.end();
+}
+
+PhaseChoice ReadPhase(const Arguments& arguments) {
+  const std::string phase = arguments.Text("phase", "auto");
+  return phase == "prefill"  ? PhaseChoice::kPrefill
+         : phase == "decode" ? PhaseChoice::kDecode
+                             : PhaseChoice::kAuto;
 }
 
 }  // namespace
 
-const Tool kDiffTool = {
-    .name = "slim-diff", .summary = "compare the logits of two checkpoints", .commands = kCommands};
+const Tool kDiffTool = {.name = "slim-diff",
+                        .summary = "what quantization cost, and in which layer",
+                        .commands = kCommands};
 
 Result<DiffCommand> ReadDiffCommand(const Arguments& arguments) {
   DiffCommand command;
@@ -154,12 +253,13 @@ Result<DiffCommand> ReadDiffCommand(const Arguments& arguments) {
   options.max_windows = static_cast<uint64_t>(arguments.Integer("windows", 0));
   SLIM_ASSIGN(options.thresholds, ReadThresholds(arguments));
   SLIM_ASSIGN(command.metrics, ReadMetrics(arguments, options.thresholds));
-  options.greedy = std::find(command.metrics.begin(), command.metrics.end(), Metric::kGreedy) !=
-                   command.metrics.end();
   options.backend =
       arguments.Text("backend", "fast") == "reference" ? Backend::kReference : Backend::kFast;
   options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
+  options.phase = ReadPhase(arguments);
+  options.max_memory = arguments.Size("max-memory", 0);
   SLIM_ASSIGN(command.format, ReadFormat(arguments));
+  ReadScope(arguments, command);
   command.output = arguments.Text("output");
   command.write.force = arguments.Has("force");
   if (command.write.force && command.output.empty())

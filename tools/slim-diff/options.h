@@ -15,7 +15,7 @@ namespace slim {
 
 extern const Tool kDiffTool;
 
-enum class ReportFormat : uint8_t { kText, kJson, kCsv };
+enum class ReportFormat : uint8_t { kText, kJson, kCsv, kJUnit, kHtml };
 
 struct DiffCommand {
   DiffOptions options;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "scratch.h"
@@ -77,8 +79,8 @@ TEST_P(AgainstTheJudge, SameFigures) {
   EXPECT_EQ(summary.scored_tokens, 1020);
   EXPECT_NEAR(summary.kl.mean, judged.kl, judged.kl * judged.tolerance);
   EXPECT_NEAR(summary.top1.mean, judged.top1, 2.5 / 1024);
-  EXPECT_NEAR(summary.first_perplexity, 795.7169799804688, 0.01);
-  EXPECT_NEAR(summary.second_perplexity, judged.perplexity,
+  EXPECT_NEAR(summary.first_perplexity.mean, 795.7169799804688, 0.01);
+  EXPECT_NEAR(summary.second_perplexity.mean, judged.perplexity,
               judged.perplexity * judged.tolerance / 10);
 }
 
@@ -96,7 +98,7 @@ TEST(CompareCheckpoints, ACheckpointEqualsItself) {
     const auto result = Compare(options);
     ASSERT_TRUE(result.ok()) << result.error().ToString();
     EXPECT_EQ(result->summary.kl_max, 0);
-    EXPECT_EQ(result->summary.rmse, 0);
+    EXPECT_EQ(result->summary.rmse.mean, 0);
     EXPECT_EQ(result->summary.cosine_min, 1);
     EXPECT_EQ(result->summary.flips, 0);
     EXPECT_EQ(result->summary.perplexity_ratio.mean, 1);
@@ -127,21 +129,60 @@ TEST(CompareCheckpoints, TheSameFiguresForAnyNumberOfThreads) {
   ASSERT_TRUE(one.ok() && three.ok());
   EXPECT_EQ(one->summary.kl.mean, three->summary.kl.mean);
   EXPECT_EQ(one->summary.cosine.mean, three->summary.cosine.mean);
-  EXPECT_EQ(one->summary.second_perplexity, three->summary.second_perplexity);
+  EXPECT_EQ(one->summary.second_perplexity.mean, three->summary.second_perplexity.mean);
 }
 
 TEST(CompareCheckpoints, LimitsDecideWhetherItPasses) {
   DiffOptions options = Small(kFloat, Quantized("w8a8-static"));
-  for (const ThresholdKind& kind : ThresholdKinds())
-    options.thresholds.push_back({&kind, kind.is_maximum ? 1e9 : kind.lowest});
+  for (const ThresholdKind& kind : ThresholdKinds()) {
+    if (kind.measured != Measured::kRouting)
+      options.thresholds.push_back({&kind, kind.is_maximum ? 1e9 : std::max(kind.lowest, -1e9)});
+  }
+  options.greedy = options.layers = options.weights = true;
   const auto loose = Compare(options);
   ASSERT_TRUE(loose.ok());
-  EXPECT_EQ(loose->thresholds.size(), 4);
+  EXPECT_EQ(loose->thresholds.size(), ThresholdKinds().size() - 1);
   EXPECT_TRUE(loose->passed());
-  options.thresholds.back().limit = 0;
+  options.thresholds.front().limit = 0;
   const auto tight = Compare(options);
   ASSERT_TRUE(tight.ok());
   EXPECT_FALSE(tight->passed());
+}
+
+// A limit that nothing was measured for is not met.
+TEST(CompareCheckpoints, LimitsOnWhatWasNotMeasuredFail) {
+  for (const ThresholdKind& kind : ThresholdKinds()) {
+    if (kind.measured == Measured::kLogits || kind.measured == Measured::kRouting) continue;
+    DiffOptions options = Small(kFloat, kFloat);
+    options.thresholds = {{&kind, std::max(kind.lowest, -1e9)}};
+    const auto result = Compare(options);
+    ASSERT_TRUE(result.ok());
+    EXPECT_FALSE(result->passed()) << kind.flag;
+  }
+}
+
+// Nothing of the second is quantized, so nothing may differ, whatever runs: whole or in batches, by
+// rows of several windows in one call or of one.
+TEST(CompareCheckpoints, LayersOfTheSameAreTheSame) {
+  DiffOptions options = Small(kFloat, kFloat);
+  options.layers = true;
+  options.bisect = 4;
+  const auto result = Compare(options);
+  ASSERT_TRUE(result.ok());
+  ASSERT_EQ(result->layers->blocks.size(), 2);
+  for (const BlockErrors& block : result->layers->blocks) {
+    EXPECT_TRUE(std::isinf(block.local.sqnr_db));
+    EXPECT_TRUE(std::isinf(block.accumulated.sqnr_db));
+  }
+  ASSERT_EQ(result->layers->linears.size(), 14);
+  for (const LinearErrors& linear : result->layers->linears) {
+    EXPECT_EQ(linear.local.max_abs, 0) << linear.name;
+    EXPECT_EQ(linear.accumulated.max_abs, 0) << linear.name;
+    EXPECT_NEAR(linear.input_cosine, 1, 1e-15);
+    EXPECT_EQ(linear.rows, 48);
+  }
+  EXPECT_TRUE(result->ranked.empty());
+  EXPECT_FALSE(result->bisect.has_value());
 }
 
 TEST(CompareCheckpoints, NanWeightsNeverPass) {

@@ -65,13 +65,24 @@ std::vector<std::vector<int32_t>> Windows() {
   return windows;
 }
 
-Result<LockStepResult> Compare(LogitSource& first, LogitSource& second, int threads = 1) {
+struct Compared {
+  LogitSummary summary;
+  std::optional<NonFinite> non_finite;
+};
+
+Result<Compared> Compare(LogitSource& first, LogitSource& second, int threads = 1) {
   ThreadPool pool(threads);
   const auto windows = Windows();
-  return CompareLogits(first, second, windows, pool, SilentListener());
+  LogitComparison comparison(kVocabulary, 1, pool);
+  LogitSource* const others[] = {&second};
+  SLIM_TRY(comparison.Add(first, others, windows, windows.size(), SilentListener()));
+  Compared result;
+  result.non_finite = comparison.non_finite();
+  if (!result.non_finite) result.summary = comparison.statistics().Summarize();
+  return result;
 }
 
-TEST(CompareLogits, TheSameIsTheSame) {
+TEST(LogitComparison, TheSameIsTheSame) {
   MadeUpLogits first(2);
   MadeUpLogits second(2);
   const auto result = Compare(first, second);
@@ -83,13 +94,13 @@ TEST(CompareLogits, TheSameIsTheSame) {
   EXPECT_EQ(result->summary.kl_max, 0);
   EXPECT_EQ(result->summary.top1.mean, 1);
   EXPECT_EQ(result->summary.cosine_min, 1);
-  EXPECT_EQ(result->summary.rmse, 0);
+  EXPECT_EQ(result->summary.rmse.mean, 0);
   EXPECT_EQ(result->summary.perplexity_ratio.mean, 1);
   EXPECT_FALSE(result->non_finite.has_value());
 }
 
 // Position by position, without pieces and threads.
-TEST(CompareLogits, EqualsTheStatisticsOfItsPositions) {
+TEST(LogitComparison, EqualsTheStatisticsOfItsPositions) {
   MadeUpLogits first(2);
   MadeUpLogits second(2.5F);
   LogitStatistics statistics(kVocabulary);
@@ -115,14 +126,14 @@ TEST(CompareLogits, EqualsTheStatisticsOfItsPositions) {
     EXPECT_GT(result->summary.kl.mean, 0);
     EXPECT_EQ(result->summary.kl.mean, wanted.kl.mean);
     EXPECT_EQ(result->summary.kl.standard_error, wanted.kl.standard_error);
-    EXPECT_EQ(result->summary.rmse, wanted.rmse);
-    EXPECT_EQ(result->summary.second_perplexity, wanted.second_perplexity);
-    EXPECT_EQ(result->summary.kl_max_window, wanted.kl_max_window);
-    EXPECT_EQ(result->summary.kl_max_position, wanted.kl_max_position);
+    EXPECT_EQ(result->summary.rmse.mean, wanted.rmse.mean);
+    EXPECT_EQ(result->summary.second_perplexity.mean, wanted.second_perplexity.mean);
+    EXPECT_EQ(result->summary.kl_max_place.window, wanted.kl_max_place.window);
+    EXPECT_EQ(result->summary.kl_max_place.position, wanted.kl_max_place.position);
   }
 }
 
-TEST(CompareLogits, NanAndInfinityOfEitherAreFound) {
+TEST(LogitComparison, NanAndInfinityOfEitherAreFound) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
         -std::numeric_limits<float>::infinity()}) {
@@ -140,7 +151,7 @@ TEST(CompareLogits, NanAndInfinityOfEitherAreFound) {
 }
 
 // Both NaN at the same place are not equal either.
-TEST(CompareLogits, TwoNansAreNotTheSame) {
+TEST(LogitComparison, TwoNansAreNotTheSame) {
   MadeUpLogits first(2);
   MadeUpLogits second(2);
   first.Spoil(1, 200, std::numeric_limits<float>::quiet_NaN());
@@ -151,7 +162,7 @@ TEST(CompareLogits, TwoNansAreNotTheSame) {
   EXPECT_EQ(result->non_finite->where, "window 1");
 }
 
-TEST(CompareLogits, ASourceMayReportThatItsLogitsAreNotFinite) {
+TEST(LogitComparison, ASourceMayReportThatItsLogitsAreNotFinite) {
   MadeUpLogits first(2);
   MadeUpLogits second(2);
   second.Fail(3, "RUN-not-finite");
@@ -163,7 +174,7 @@ TEST(CompareLogits, ASourceMayReportThatItsLogitsAreNotFinite) {
   EXPECT_EQ(result->non_finite->detail, "made up");
 }
 
-TEST(CompareLogits, OtherErrorsAreErrors) {
+TEST(LogitComparison, OtherErrorsAreErrors) {
   MadeUpLogits first(2);
   MadeUpLogits second(2);
   first.Fail(1, "RUN-token-range");

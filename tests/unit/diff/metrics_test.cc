@@ -105,12 +105,25 @@ TEST(EstimateMean, MatchesNumpy) {
 }
 
 // numpy 2: quantile([5, 1, 3, 2], q).
-TEST(Quantile, MatchesNumpy) {
-  const std::vector<double> values = {5, 1, 3, 2};
-  EXPECT_EQ(Quantile(values, 0), 1);
-  EXPECT_EQ(Quantile(values, 0.5), 2.5);
-  EXPECT_NEAR(Quantile(values, 0.99), 4.94, 1e-14);
-  EXPECT_EQ(Quantile(values, 1), 5);
+TEST(SortedQuantile, MatchesNumpy) {
+  const std::vector<double> values = {1, 2, 3, 5};
+  EXPECT_EQ(SortedQuantile(values, 0), 1);
+  EXPECT_EQ(SortedQuantile(values, 0.5), 2.5);
+  EXPECT_NEAR(SortedQuantile(values, 0.99), 4.94, 1e-14);
+  EXPECT_EQ(SortedQuantile(values, 1), 5);
+}
+
+// The median of 0, 1, …, n has a standard error of half √n ranks.
+TEST(EstimateQuantile, ErrorIsThatOfTheRank) {
+  std::vector<double> values(10001);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i);
+  const QuantileEstimate median = EstimateQuantile(values, 0.5);
+  EXPECT_EQ(median.value, 5000);
+  EXPECT_NEAR(median.standard_error, 50, 0.01);
+  const QuantileEstimate largest = EstimateQuantile(values, 1);
+  EXPECT_EQ(largest.value, 10000);
+  EXPECT_EQ(largest.standard_error, 0);
+  EXPECT_EQ(EstimateQuantile(std::vector<double>{7}, 0.5).value, 7);
 }
 
 TEST(LogitStatistics, SumsUpWindows) {
@@ -143,21 +156,50 @@ TEST(LogitStatistics, SumsUpWindows) {
   EXPECT_EQ(summary.positions, 4);
   EXPECT_EQ(summary.scored_tokens, 2);
   EXPECT_EQ(summary.kl.mean, 0.5);
-  EXPECT_EQ(summary.kl_median, 0.375);
+  EXPECT_EQ(summary.kl_median.value, 0.375);
   EXPECT_EQ(summary.kl_max, 1.25);
-  EXPECT_EQ(summary.kl_max_window, 2);
-  EXPECT_EQ(summary.kl_max_position, 2);
+  EXPECT_EQ(summary.kl_max_place.window, 2);
+  EXPECT_EQ(summary.kl_max_place.position, 2);
   EXPECT_EQ(summary.top1.mean, 0.75);
   EXPECT_EQ(summary.flips, 1);
   EXPECT_EQ(summary.top5.mean, 1);
   EXPECT_EQ(summary.cosine.mean, 0.5);
   EXPECT_EQ(summary.cosine_min, -0.5);
-  EXPECT_NEAR(summary.rmse, std::sqrt(2.0), 1e-15);
-  EXPECT_NEAR(summary.first_perplexity, std::exp(2.0), 1e-14);
-  EXPECT_NEAR(summary.second_perplexity, std::exp(2.5), 1e-14);
+  EXPECT_NEAR(summary.rmse.mean, std::sqrt(2.0), 1e-15);
+  EXPECT_NEAR(summary.first_perplexity.mean, std::exp(2.0), 1e-14);
+  EXPECT_NEAR(summary.second_perplexity.mean, std::exp(2.5), 1e-14);
   EXPECT_NEAR(summary.perplexity_ratio.mean, std::exp(0.5), 1e-15);
   // Both positions differ by the same 0.5: the ratio is certain although the perplexities are not.
   EXPECT_EQ(summary.perplexity_ratio.standard_error, 0);
+  // Both perplexities have s = √2 in ln, n = 2.
+  EXPECT_NEAR(summary.first_perplexity.standard_error, std::exp(2.0), 1e-13);
+  // 2, 0, 0, 6 a position, whose mean is 2: s / √4 = √8 / 2, times 1 / (2 √2).
+  EXPECT_NEAR(summary.rmse.standard_error, 0.5, 1e-14);
+  const double deltas[] = {std::exp(-1.5) - std::exp(-1.0), std::exp(-3.5) - std::exp(-3.0)};
+  EXPECT_NEAR(summary.delta_p.mean.mean, (deltas[0] + deltas[1]) / 2, 1e-15);
+  EXPECT_NEAR(summary.delta_p.rms.mean,
+              std::sqrt((deltas[0] * deltas[0] + deltas[1] * deltas[1]) / 2), 1e-15);
+  EXPECT_NEAR(summary.delta_p.quantiles.front(), deltas[0], 1e-15);
+  EXPECT_NEAR(summary.delta_p.quantiles.back(), deltas[1], 1e-15);
+}
+
+TEST(LogitStatistics, RanksTheWorst) {
+  LogitStatistics statistics(2);
+  statistics.BeginWindow();
+  statistics.Add({.kl = 0.5}, true);
+  statistics.Add({.kl = 0.75}, false);
+  statistics.BeginWindow();
+  statistics.Add({.kl = 0.75}, true);
+  statistics.Add({.kl = 0.25}, false);
+  const auto worst = statistics.Worst(3);
+  ASSERT_EQ(worst.size(), 3);
+  EXPECT_EQ(worst[0].place.window, 1);
+  EXPECT_EQ(worst[0].place.position, 2);
+  EXPECT_FALSE(worst[0].scored);
+  EXPECT_EQ(worst[1].place.window, 2);
+  EXPECT_EQ(worst[1].place.position, 1);
+  EXPECT_EQ(worst[2].metrics.kl, 0.5);
+  EXPECT_EQ(statistics.Worst(100).size(), 4);
 }
 
 TEST(Metrics, NamesReadBack) {

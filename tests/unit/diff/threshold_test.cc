@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "diff/compare.h"
+
 namespace slim {
 namespace {
 
@@ -16,23 +18,29 @@ const ThresholdKind& FindKind(std::string_view flag) {
   return ThresholdKinds().front();
 }
 
-bool Met(std::string_view flag, double limit, const LogitSummary& summary) {
+bool Met(std::string_view flag, double limit, const DiffResult& result) {
   const Threshold threshold{&FindKind(flag), limit};
-  const auto results = CheckThresholds(std::span(&threshold, 1), summary);
+  const auto results = CheckThresholds(std::span(&threshold, 1), result);
   return results.size() == 1 && results.front().met;
 }
 
-LogitSummary Everywhere(double value) {
-  LogitSummary summary;
-  summary.kl.mean = value;
-  summary.cosine.mean = value;
-  summary.top1.mean = value;
-  summary.perplexity_ratio.mean = value;
-  return summary;
+DiffResult Everywhere(double value) {
+  DiffResult result;
+  result.summary.kl.mean = value;
+  result.summary.kl_p99.value = value;
+  result.summary.cosine.mean = value;
+  result.summary.top1.mean = value;
+  result.summary.top5.mean = value;
+  result.summary.rmse.mean = value;
+  result.summary.perplexity_ratio.mean = value;
+  result.routing.emplace().agreement = value;
+  result.layers.emplace().linears.emplace_back().local.sqnr_db = value;
+  result.weights.emplace().tensors.emplace_back().errors.sqnr_db = value;
+  return result;
 }
 
 TEST(CheckThresholds, LimitsIncludeTheirOwnValue) {
-  const LogitSummary half = Everywhere(0.5);
+  const DiffResult half = Everywhere(0.5);
   for (const std::string_view flag : {"max-kl", "max-ppl-ratio"}) {
     EXPECT_TRUE(Met(flag, 0.5, half)) << flag;
     EXPECT_TRUE(Met(flag, 0.6, half)) << flag;
@@ -47,7 +55,7 @@ TEST(CheckThresholds, LimitsIncludeTheirOwnValue) {
 
 // A comparison with NaN is false; a tool that asks "value > limit?" calls it equal.
 TEST(CheckThresholds, NanMeetsNothing) {
-  const LogitSummary nan = Everywhere(std::numeric_limits<double>::quiet_NaN());
+  const DiffResult nan = Everywhere(std::numeric_limits<double>::quiet_NaN());
   for (const ThresholdKind& kind : ThresholdKinds()) {
     EXPECT_FALSE(Met(kind.flag, kind.lowest, nan)) << kind.flag;
     EXPECT_FALSE(Met(kind.flag, kind.highest, nan)) << kind.flag;
@@ -55,7 +63,7 @@ TEST(CheckThresholds, NanMeetsNothing) {
 }
 
 TEST(CheckThresholds, InfiniteValuesFailFiniteLimits) {
-  const LogitSummary infinite = Everywhere(std::numeric_limits<double>::infinity());
+  const DiffResult infinite = Everywhere(std::numeric_limits<double>::infinity());
   EXPECT_FALSE(Met("max-kl", 1e300, infinite));
   EXPECT_FALSE(Met("max-ppl-ratio", 1e300, infinite));
 }

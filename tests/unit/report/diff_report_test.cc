@@ -30,19 +30,21 @@ DiffResult Sample() {
   summary.positions = 400;
   summary.scored_tokens = 398;
   summary.kl = {0.0123456789, 0.00045};
-  summary.kl_median = 0.01;
-  summary.kl_p99 = 0.2;
+  summary.kl_median = {0.01, 0.001};
+  summary.kl_p95 = {0.05, 0.004};
+  summary.kl_p99 = {0.2, 0.03};
   summary.kl_max = 0.75;
-  summary.kl_max_window = 2;
-  summary.kl_max_position = 17;
+  summary.kl_max_place = {2, 17};
+  summary.delta_p = {
+      {-0.001, 0.0002}, {0.03, 0.001}, {-0.5, -0.2, -0.1, -0.01, 0, 0.01, 0.1, 0.2, 0.5}};
   summary.top1 = {0.975, 0.0078};
   summary.flips = 10;
   summary.top5 = {0.995, 0.0035};
   summary.cosine = {0.9995, 0.0001};
   summary.cosine_min = 0.91;
-  summary.rmse = 0.25;
-  summary.first_perplexity = 12.5;
-  summary.second_perplexity = 12.75;
+  summary.rmse = {0.25, 0.002};
+  summary.first_perplexity = {12.5, 0.4};
+  summary.second_perplexity = {12.75, 0.41};
   summary.perplexity_ratio = {1.02, 0.003};
   result.greedy = {{16, 32, 32, "same", "same", std::nullopt}, {16, 32, 20, "one", "two", 7}};
   result.thresholds = {{&FindKind("max-kl"), 0.01, 0.0123456789, false},
@@ -51,21 +53,25 @@ DiffResult Sample() {
 }
 
 TEST(DiffReportText, ShowsEveryMetricAndLimit) {
-  EXPECT_EQ(DiffReportText(Sample(), AllMetrics()),
-            "first              float (hf, FLOAT)\n"
-            "second             quantized (ascendv1, W8A8, FLOAT)\n"
-            "prompts            text.txt: 2 windows of at most 256 tokens, 400 positions\n"
-            "KL divergence      mean 0.0123457 ± 0.00045, median 0.01, p99 0.2, max 0.75 "
-            "(window 2, position 17)\n"
-            "top-1 agreement    0.975 ± 0.0078, 10 of 400 first choices differ\n"
-            "top-5 agreement    0.995 ± 0.0035\n"
-            "cosine of logits   mean 0.9995 ± 0.0001, min 0.91\n"
-            "RMSE of logits     0.25\n"
-            "perplexity         first 12.5, second 12.75, ratio 1.02 ± 0.003\n"
-            "greedy text        prompt 1: 32 new tokens, all the same\n"
-            "                   prompt 2: differs from new token 7 of 32 on\n"
-            "not met            --max-kl: mean KL divergence 0.0123457 > 0.01\n"
-            "met                --min-top1: top-1 agreement 0.975 >= 0.9\n");
+  EXPECT_EQ(
+      DiffReportText(Sample(), AllMetrics()),
+      "first              float (hf, FLOAT)\n"
+      "second             quantized (ascendv1, W8A8, FLOAT)\n"
+      "prompts            text.txt: 2 windows of at most 256 tokens, 400 positions\n"
+      "KL divergence      mean 0.0123457 ± 0.00045, median 0.01 ± 0.001\n"
+      "                   p95 0.05 ± 0.004, p99 0.2 ± 0.03, max 0.75 (window 2, position 17)\n"
+      "Δp of next token   mean -0.001 ± 0.0002, RMS 0.03 ± 0.001\n"
+      "                   min -0.5, p1 -0.2, p5 -0.1, p25 -0.01, median 0, p75 0.01, p95 0.1, "
+      "p99 0.2, max 0.5\n"
+      "top-1 agreement    0.975 ± 0.0078, 10 of 400 first choices differ\n"
+      "top-5 agreement    0.995 ± 0.0035\n"
+      "cosine of logits   mean 0.9995 ± 0.0001, min 0.91\n"
+      "RMSE of logits     0.25 ± 0.002\n"
+      "perplexity         first 12.5 ± 0.4, second 12.75 ± 0.41, ratio 1.02 ± 0.003\n"
+      "greedy text        prompt 1: 32 new tokens, all the same\n"
+      "                   prompt 2: differs from new token 7 of 32 on\n"
+      "not met            --max-kl: mean KL divergence 0.0123457 > 0.01\n"
+      "met                --min-top1: top-1 agreement 0.975 >= 0.9\n");
   EXPECT_EQ(DiffVerdict(Sample()), "limit not met: mean KL divergence 0.0123457 > 0.01");
 }
 
@@ -89,7 +95,7 @@ TEST(DiffReportJson, HasTheFigures) {
   const Json& kl = *json.Find("metrics")->Find("kl");
   EXPECT_EQ(kl.Find("mean")->AsDouble(), 0.0123456789);
   EXPECT_EQ(kl.Find("max_position")->AsInteger(), 17);
-  EXPECT_EQ(json.Find("metrics")->Find("rmse")->AsDouble(), 0.25);
+  EXPECT_EQ(json.Find("metrics")->Find("rmse")->Find("rmse")->AsDouble(), 0.25);
   const auto& greedy = json.Find("metrics")->Find("greedy")->items();
   ASSERT_EQ(greedy.size(), 2);
   EXPECT_TRUE(greedy[0].Find("first_difference")->is_null());
@@ -108,11 +114,16 @@ TEST(DiffReportCsv, PutsALimitBesideItsFigure) {
             "kl,mean,0.0123456789,0.01,false\n"
             "kl,standard_error,0.00045,,\n"
             "kl,median,0.01,,\n"
+            "kl,median_standard_error,0.001,,\n"
+            "kl,p95,0.05,,\n"
+            "kl,p95_standard_error,0.004,,\n"
             "kl,p99,0.2,,\n"
+            "kl,p99_standard_error,0.03,,\n"
             "kl,max,0.75,,\n"
             "top1,agreement,0.975,0.9,true\n"
             "top1,standard_error,0.0078,,\n"
             "rmse,rmse,0.25,,\n"
+            "rmse,standard_error,0.002,,\n"
             "greedy,first_difference_1,,,\n"
             "greedy,first_difference_2,7,,\n");
 }

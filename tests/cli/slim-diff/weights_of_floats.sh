@@ -1,2 +1,2 @@
 float=$TESTDATA/golden/models/mini-qwen2-bfloat16
-slim-diff "$float" "$float" --layers
+slim-diff "$float" "$float" --weights
