@@ -25,6 +25,9 @@ struct SmoothPairing {
   uint64_t num_heads = 0;
   uint64_t num_kv_heads = 0;
   uint64_t head_dim = 0;
+  // kOv: rows of a head in the source, the last head_dim of which are values; kv_b_proj of MLA has
+  // keys before them.
+  uint64_t source_head_rows = 0;
 };
 
 // Of decoder block `layer`, in the order they must be folded in: up-down, ov, linear-linear,

@@ -343,11 +343,8 @@ Status BlockQuantizer::Smooth(const SmoothStep& step, size_t index) {
       if (candidate != nullptr && candidate->scheme != Scheme::kFloat) linear = candidate;
     }
     const LinearPlan* source = plan_.Find(pair.pairing.source);
-    SmoothContext context = {*block_, *stats_, options_.recipe.compute, {}, 8, false, pool_};
-    if (linear != nullptr) {
-      context.activation = linear->activation;
-      context.weight_bits = SchemeWeightBits(linear->scheme);
-    }
+    SmoothContext context = {*block_, *stats_, options_.recipe.compute, 8, false, pool_};
+    if (linear != nullptr) context.weight_bits = SchemeWeightBits(linear->scheme);
     context.exact_source = source != nullptr && source->scheme == Scheme::kFloat &&
                            block_->StoredDType(source->name + ".weight") != DType::kF32;
     SLIM_ASSIGN(const bool smoothed, SmoothPairOf(step, pair.pairing, context));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "kernels/convert.h"
 #include "kernels/math.h"
@@ -75,33 +76,16 @@ class Trial {
     const int largest = context_.weight_bits == 4 ? 7 : 127;
     weight_codes_.resize(n_ * k_);
     weight_scale_.resize(n_);
-    code_sums_.resize(n_);
     context_.pool.ParallelFor(n_, 16, [&](uint64_t begin, uint64_t end) {
       std::vector<float> row(k_);
       for (uint64_t i = begin; i < end; ++i) {
         for (uint64_t j = 0; j < k_; ++j) row[j] = weight_[i * k_ + j] * scales[j];
         weight_scale_[i] = QuantizeSymmetric(row, largest, weight_codes_.data() + i * k_);
-        code_sums_[i] = SumInt8(weight_codes_.data() + i * k_, k_);
       }
     });
   }
 
-  // The static range of the smoothed activations, over all tokens.
-  QuantizationRange StaticRange(std::span<const float> scales) const {
-    float low = 0;
-    float high = 0;
-    for (uint64_t i = 0; i < k_; ++i) {
-      low = std::min(low, stats_.range.min[i] / scales[i]);
-      high = std::max(high, stats_.range.max[i] / scales[i]);
-    }
-    return context_.activation.symmetric ? SymmetricInt8Range(low, high, DType::kF32)
-                                         : AsymmetricInt8Range(low, high, DType::kF32);
-  }
-
   double TileError(std::span<const float> scales, uint64_t first, uint64_t count) {
-    const bool fixed = context_.activation.granularity == Granularity::kPerTensor &&
-                       context_.activation.dtype == CodeType::kInt8;
-    const QuantizationRange range = fixed ? StaticRange(scales) : QuantizationRange();
     std::vector<int8_t> codes(count * k_);
     std::vector<float> token_scale(count);
     context_.pool.ParallelFor(count, 4, [&](uint64_t begin, uint64_t end) {
@@ -109,9 +93,7 @@ class Trial {
       for (uint64_t i = begin; i < end; ++i) {
         const float* x = stats_.tokens.data() + (first + i) * k_;
         for (uint64_t j = 0; j < k_; ++j) row[j] = x[j] / scales[j];
-        int8_t* out = codes.data() + i * k_;
-        token_scale[i] = fixed ? range.scale : QuantizeSymmetric(row, 127, out);
-        if (fixed) QuantizeStatic(row.data(), k_, range.scale, range.offset, out);
+        token_scale[i] = QuantizeSymmetric(row, 127, codes.data() + i * k_);
       }
     });
     std::vector<int32_t> sums(count * n_);
@@ -121,9 +103,8 @@ class Trial {
       for (uint64_t i = begin; i < end; ++i) {
         double sum = 0;
         for (uint64_t j = 0; j < n_; ++j) {
-          const float product = static_cast<float>(sums[i * n_ + j]) -
-                                (fixed ? range.offset * static_cast<float>(code_sums_[j]) : 0.0F);
-          const float value = product * token_scale[i] * weight_scale_[j];
+          const float value =
+              static_cast<float>(sums[i * n_ + j]) * token_scale[i] * weight_scale_[j];
           const auto error = static_cast<double>(value - golden_[(first + i) * n_ + j]);
           sum += error * error;
         }
@@ -144,7 +125,6 @@ class Trial {
   double golden_square_ = 0;
   std::vector<int8_t> weight_codes_;
   std::vector<float> weight_scale_;
-  std::vector<int32_t> code_sums_;
 };
 
 // Attention's output: one scale serves all query heads that share a value head, so maxima are
@@ -199,6 +179,45 @@ Strength SearchStrength(std::span<const float> a, std::span<const float> w, Tria
   return best;
 }
 
+// The step of the grid with the smallest error, from every fourth to its neighbours; `start` and
+// `error` are one that is known already.
+template <class ErrorOf>
+void Refine(const ErrorOf& error_of, int& start, double& error) {
+  int best = start;
+  std::set<int> tried = {start};
+  const auto attempt = [&](int step) {
+    if (step < 0 || step > kSteps || !tried.insert(step).second) return;
+    const double found = error_of(static_cast<double>(step) / kSteps);
+    if (!(found < error)) return;
+    error = found;
+    best = step;
+  };
+  for (int step = 0; step <= kSteps; step += 4) attempt(step);
+  for (const int distance : {2, 1}) {
+    const int centre = best;
+    attempt(centre - distance);
+    attempt(centre + distance);
+  }
+  start = best;
+}
+
+// The same choice in a third of the tries: alpha with beta = 1 − alpha, then beta alone.
+Strength RefineStrength(std::span<const float> a, std::span<const float> w, Trial& trial,
+                        bool second_search) {
+  int alpha = kSteps / 2;
+  const auto beta_of = [&](double value) { return second_search ? 1.0 - value : 0.0; };
+  const auto error_of = [&](double value) {
+    return trial.Error(ScalesOf(a, w, {value, beta_of(value)}));
+  };
+  double error = error_of(0.5);
+  Refine(error_of, alpha, error);
+  const double chosen = static_cast<double>(alpha) / kSteps;
+  if (!second_search) return {chosen, 0.0};
+  int beta = kSteps - alpha;
+  Refine([&](double value) { return trial.Error(ScalesOf(a, w, {chosen, value})); }, beta, error);
+  return {chosen, static_cast<double>(beta) / kSteps};
+}
+
 // Channels that are never used take part with 1.
 void FillDead(std::vector<float>& values) {
   for (float& value : values) {
@@ -221,20 +240,17 @@ Result<std::vector<float>> SearchScales(const SmoothStep& step, const SmoothPair
     FillDead(a);
     FillDead(w);
   }
-  SmoothContext judged = {context.block,        context.stats, context.compute, {}, 8,
-                          context.exact_source, context.pool};
+  SmoothContext judged = context;
+  const bool as_model = context.compute == ComputeMode::kModel;
+  if (as_model) judged.weight_bits = 8;
   const bool means = step.method == SmoothMethod::kFlexAwqSsz || step.method == SmoothMethod::kAwq;
   if (means) judged.weight_bits = step.target ? SchemeWeightBits(step.target->scheme) : 4;
-  if (step.method == SmoothMethod::kSearch) {
-    judged.activation = context.activation;
-    judged.weight_bits = context.weight_bits;
-  }
   Strength strength;
   if (step.alpha && (step.beta || means)) {
     strength = {*step.alpha, step.beta.value_or(0.0)};
   } else {
     Trial trial(pairing, stats, judged);
-    strength = SearchStrength(a, w, trial, !means);
+    strength = as_model ? SearchStrength(a, w, trial, !means) : RefineStrength(a, w, trial, !means);
   }
   if (means) {
     // The mean magnitude of each channel, not the largest, makes the scales.

@@ -146,10 +146,9 @@ Status CheckLinearPlan(const LinearPlan& linear, Dialect layout) {
 }
 
 std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear,
-                                                        const Recipe& recipe, DType model_dtype,
-                                                        DType bias_dtype, DType weight_dtype) {
+                                                        const Recipe& recipe, DType model_dtype) {
   const bool one_click = recipe.layout == Dialect::kAscendV1;
-  bias_dtype = recipe.dtype.value_or(bias_dtype);
+  const DType bias_dtype = recipe.dtype.value_or(linear.bias_dtype);
   const bool packs = TraitsOf(recipe.layout).packs_int4;
   const uint64_t n = linear.n;
   const uint64_t k = linear.k;
@@ -160,7 +159,7 @@ std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear
   };
   const Scheme scheme = linear.scheme;
   if (scheme == Scheme::kW16A16S) {
-    add(Role::kWeight, recipe.dtype.value_or(weight_dtype), {n, k});
+    add(Role::kWeight, recipe.dtype.value_or(linear.weight_dtype), {n, k});
     if (linear.has_bias) add(Role::kBias, bias_dtype, {n});
     return parts;
   }

@@ -47,7 +47,6 @@ Status CheckLinearPlan(const LinearPlan& linear, Dialect layout);
 // The tensors of one quantized linear as the layout stores them: dtypes of design.md 6. The linear
 // has passed CheckLinearPlan.
 std::vector<std::pair<Role, TensorSpec>> QuantizedParts(const LinearPlan& linear,
-                                                        const Recipe& recipe, DType model_dtype,
-                                                        DType bias_dtype, DType weight_dtype);
+                                                        const Recipe& recipe, DType model_dtype);
 
 }  // namespace slim

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "linear/w8a8.h"
+#include "quant/stages.h"
 
 namespace slim {
 
@@ -18,7 +19,7 @@ Recipe RecipeOf(const QuantFlags& flags) {
     SmoothStep smooth;
     smooth.method = *flags.smooth;
     smooth.alpha = flags.alpha;
-    smooth.pairs = flags.pairs;
+    smooth.pairs = flags.pairs.value_or(DefaultPairs(*flags.smooth));
     smooth.symmetric = flags.symmetric_smooth;
     recipe.process.push_back({{std::move(smooth)}});
   }
@@ -33,8 +34,8 @@ Recipe RecipeOf(const QuantFlags& flags) {
     weight.group_size = *flags.group_size;
   }
   weight.symmetric = !flags.asymmetric;
-  weight.method = flags.weight_method.value_or(DefaultWeightMethod(flags.type));
-  weight.clip = flags.clip;
+  weight.method = flags.weight_method.value_or(DefaultWeightMethod(flags));
+  weight.clip = flags.clip.value_or(DefaultClip(flags));
   weight.bias_correction = flags.bias_correction;
   linear.names.exclude = flags.float_names;
   linear.readmit = flags.quantize_names;
@@ -79,7 +80,7 @@ Result<QuantFlags> FlagsOfType(std::string_view name) {
             "known: " + Join(known, ", "));
   }
   flags.type = *type;
-  flags.smooth = DefaultSmooth(*type);
+  flags.smooth = DefaultSmooth(*type, flags.compute);
   flags.float_names = DefaultFloatNames(*type);
   return flags;
 }
@@ -97,10 +98,20 @@ std::string_view QuantTypeName(Scheme type) {
   }
 }
 
-WeightMethod DefaultWeightMethod(Scheme type) {
-  const bool int4 =
-      type == Scheme::kW4A8Dynamic || type == Scheme::kW4A16 || type == Scheme::kW4A4Dynamic;
+WeightMethod DefaultWeightMethod(const QuantFlags& flags) {
+  const LinearSettings settings = SettingsOf(flags.type);
+  const bool int4 = settings.weight.dtype == CodeType::kInt4;
+  if (flags.compute == ComputeMode::kModel || (!int4 && settings.weight.dtype != CodeType::kInt8))
+    return int4 ? WeightMethod::kSsz : WeightMethod::kMinMax;
+  const bool calibrated = flags.smooth || NeedsRange(settings);
+  const bool searched = calibrated ? int4 : flags.calibration_given;
+  if (searched) return WeightMethod::kGptq;
   return int4 ? WeightMethod::kSsz : WeightMethod::kMinMax;
+}
+
+WeightClip DefaultClip(const QuantFlags& flags) {
+  const bool int4 = SettingsOf(flags.type).weight.dtype == CodeType::kInt4;
+  return int4 && flags.compute == ComputeMode::kFp32 ? WeightClip::kMse : WeightClip::kNone;
 }
 
 ActivationMethod DefaultActivationMethod(const QuantFlags& flags) {
@@ -114,9 +125,17 @@ std::vector<std::string> DefaultFloatNames(Scheme type) {
   return {"lm_head"};
 }
 
-std::optional<SmoothMethod> DefaultSmooth(Scheme type) {
-  const bool int8_activations = HasStaticActivations(type) || type == Scheme::kW8A8Dynamic;
-  return int8_activations ? std::optional(SmoothMethod::kIter) : std::nullopt;
+std::optional<SmoothMethod> DefaultSmooth(Scheme type, ComputeMode compute) {
+  const CodeType activation = SettingsOf(type).activation.dtype;
+  const bool int4 = SettingsOf(type).weight.dtype == CodeType::kInt4;
+  if (activation != CodeType::kInt8 && activation != CodeType::kInt4) return std::nullopt;
+  if (compute == ComputeMode::kFp32) return SmoothMethod::kFlex;
+  return int4 ? std::nullopt : std::optional(SmoothMethod::kIter);
+}
+
+std::vector<SmoothPair> DefaultPairs(SmoothMethod method) {
+  if (method != SmoothMethod::kFlex) return {SmoothPair::kNormLinear};
+  return {SmoothPair::kNormLinear, SmoothPair::kOv, SmoothPair::kUpDown};
 }
 
 }  // namespace slim

@@ -31,7 +31,7 @@ struct QuantFlags {
   Propagation propagate = Propagation::kFloat;
   std::optional<SmoothMethod> smooth = SmoothMethod::kIter;
   std::optional<double> alpha;
-  std::vector<SmoothPair> pairs = {SmoothPair::kNormLinear};
+  std::optional<std::vector<SmoothPair>> pairs;  // DefaultPairs when not given
   bool symmetric_smooth = true;
   std::optional<ActivationMethod> activation_method;  // DefaultActivationMethod when not given
   Aggregation aggregation = Aggregation::kMax;
@@ -41,12 +41,13 @@ struct QuantFlags {
   std::vector<std::string> float_names;
   std::vector<std::string> quantize_names;
   std::string calibration_file;  // empty: the set that ships
-  uint64_t part_size = 0;        // bytes; 0: the layout's own rule
-  // Weights; what is not given is the type's own (SettingsOf, DefaultWeightMethod).
+  bool calibration_given = false;
+  uint64_t part_size = 0;  // bytes; 0: the layout's own rule
+  // Weights; what is not given is the type's own (SettingsOf, DefaultWeightMethod, DefaultClip).
   std::optional<uint64_t> group_size;
   bool asymmetric = false;
   std::optional<WeightMethod> weight_method;
-  WeightClip clip = WeightClip::kNone;
+  std::optional<WeightClip> clip;
   bool bias_correction = false;
 };
 
@@ -62,8 +63,12 @@ Result<QuantFlags> FlagsOfType(std::string_view name);
 // The name as --type takes it: the alias, where there is one.
 std::string_view QuantTypeName(Scheme type);
 
-// ssz for int4 weights, whose resolution a range alone wastes; minmax for all others.
-WeightMethod DefaultWeightMethod(Scheme type);
+// gptq where there are calibration inputs anyway and the weights have 4 bits, or where calibration
+// text is given to a type that needs none; else ssz for int4 weights, whose resolution a range
+// alone wastes, and minmax. With --compute model nothing but ssz and minmax, as msModelSlim.
+WeightMethod DefaultWeightMethod(const QuantFlags& flags);
+// mse for int4 weights, none with --compute model.
+WeightClip DefaultClip(const QuantFlags& flags);
 
 // output where nothing is smoothed, since there a few channels spend the whole range; minmax for
 // smoothed inputs and with --compute model.
@@ -73,7 +78,11 @@ ActivationMethod DefaultActivationMethod(const QuantFlags& flags);
 // input has the widest range; every type keeps lm_head, which loaders expect in float.
 std::vector<std::string> DefaultFloatNames(Scheme type);
 
-// iter_smooth for the w8a8 types, none for weight-only ones.
-std::optional<SmoothMethod> DefaultSmooth(Scheme type);
+// flex_smooth_quant for types that quantize activations to integers; with --compute model
+// iter_smooth, and for w8a8 types alone, as msModelSlim. None for the others.
+std::optional<SmoothMethod> DefaultSmooth(Scheme type, ComputeMode compute);
+// norm-linear, ov and up-down for flex_smooth_quant, which measures what a pair gains; else
+// norm-linear.
+std::vector<SmoothPair> DefaultPairs(SmoothMethod method);
 
 }  // namespace slim

@@ -232,7 +232,10 @@ class Planner {
         settings = &step.step->settings;
         linear.step = step.index;
       }
-      if (module.kind == ModuleKind::kRouter) {
+      const std::vector<std::string>& fallback = options_.recipe.fallback;
+      if (std::find(fallback.begin(), fallback.end(), module.name) != fallback.end()) {
+        linear.reason = "kept in float for the budget of --auto-fallback";
+      } else if (module.kind == ModuleKind::kRouter) {
         linear.reason = "expert router, loaders expect it in float";
       } else if (settings == nullptr) {
         linear.reason = module.name == kLmHeadName ? "output head, loaders expect it in float"
@@ -241,6 +244,8 @@ class Planner {
         linear.scheme = settings->scheme;
         linear.activation = settings->activation;
         linear.weight = settings->weight;
+        // Without a forward pass there are no inputs to fit to.
+        if (plan_.by_name && NeedsMoments(*settings)) linear.weight.method = WeightMethod::kSsz;
       }
       plan_.linear_index.emplace(linear.name, plan_.linears.size());
       plan_.linears.push_back(std::move(linear));
@@ -451,9 +456,9 @@ class Planner {
       return;
     }
     const DType added_dtype = linear.bias_added ? weight.dtype : DType::kF32;
-    const DType bias_dtype = bias == nullptr ? added_dtype : bias->dtype;
-    for (auto& [role, spec] :
-         QuantizedParts(linear, options_.recipe, plan_.model_dtype, bias_dtype, weight.dtype)) {
+    linear.bias_dtype = bias == nullptr ? added_dtype : bias->dtype;
+    linear.weight_dtype = weight.dtype;
+    for (auto& [role, spec] : QuantizedParts(linear, options_.recipe, plan_.model_dtype)) {
       const bool float_bias = role == Role::kBias && linear.scheme != Scheme::kW16A16S;
       const Scheme label =
           float_bias ? Scheme::kFloat : LabelOf(linear.scheme, options_.recipe.layout);

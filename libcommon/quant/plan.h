@@ -26,7 +26,9 @@ struct LinearPlan {
   uint64_t n = 0;
   uint64_t k = 0;
   bool has_bias = false;
-  bool bias_added = false;  // the source has none: smoothing with a shift makes it
+  DType weight_dtype = DType::kF32;  // of the source; smoothing works in others
+  DType bias_dtype = DType::kF32;    // of the source, or that of a bias that is added
+  bool bias_added = false;           // the source has none: smoothing with a shift makes it
   Scheme scheme = Scheme::kFloat;
   size_t step = 0;  // of the recipe, that selected it (quant/stages.h counts them)
   ActivationSettings activation;

@@ -7,8 +7,8 @@
 namespace slim {
 namespace {
 
-constexpr std::string_view kSmoothMethods[] = {"iter_smooth",  "smooth_quant", "flex_smooth_quant",
-                                               "flex_awq_ssz", "awq",          "search_smooth"};
+constexpr std::string_view kSmoothMethods[] = {"iter_smooth", "smooth_quant", "flex_smooth_quant",
+                                               "flex_awq_ssz", "awq"};
 constexpr std::string_view kSmoothPairs[] = {"norm-linear", "linear-linear", "ov", "up-down"};
 constexpr std::string_view kCodeTypes[] = {"float", "int8", "int4", "fp8_e4m3", "mxfp8", "mxfp4"};
 constexpr std::string_view kGranularities[] = {
@@ -130,8 +130,7 @@ Json StepJson(const SmoothStep& step) {
   Json json = Json::Object();
   json.Set("type", SmoothMethodName(step.method));
   const bool searched = step.method == SmoothMethod::kFlex || step.method == SmoothMethod::kAwq ||
-                        step.method == SmoothMethod::kFlexAwqSsz ||
-                        step.method == SmoothMethod::kSearch;
+                        step.method == SmoothMethod::kFlexAwqSsz;
   if (step.alpha || !searched)
     json.Set("alpha", Json::Real(step.alpha.value_or(DefaultAlpha(step.method))));
   if (step.beta) json.Set("beta", Json::Real(*step.beta));
@@ -309,6 +308,7 @@ Json RecipeJson(const Recipe& recipe) {
     }
     json.Set("prior", std::move(prior));
   }
+  if (!recipe.fallback.empty()) json.Set("fallback", Names(recipe.fallback));
   return json.Set("process", ProcessJson(recipe.process)).Set("part_size", recipe.part_size);
 }
 

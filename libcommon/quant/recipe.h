@@ -86,8 +86,7 @@ struct NameFilter {
   std::vector<std::string> exclude;
 };
 
-// kSearch is ours: iter_smooth's scales with the strength searched per pair.
-enum class SmoothMethod : uint8_t { kIter, kSmoothQuant, kFlex, kFlexAwqSsz, kAwq, kSearch };
+enum class SmoothMethod : uint8_t { kIter, kSmoothQuant, kFlex, kFlexAwqSsz, kAwq };
 
 struct LinearSettings {
   Scheme scheme = Scheme::kFloat;  // SchemeOf(activation, weight), or a sparse type
@@ -172,9 +171,10 @@ struct Recipe {
   Dialect layout = Dialect::kAscendV1;
   ComputeMode compute = ComputeMode::kFp32;
   Propagation propagate = Propagation::kFloat;
-  std::optional<DType> dtype;    // of the float tensors written; empty: the source's
-  uint64_t part_size = 0;        // bytes; 0: the layout's own rule
-  std::string calibration_file;  // empty: the set that ships
+  std::optional<DType> dtype;         // of the float tensors written; empty: the source's
+  uint64_t part_size = 0;             // bytes; 0: the layout's own rule
+  std::string calibration_file;       // empty: the set that ships
+  std::vector<std::string> fallback;  // linears that stay float whatever the steps say
 };
 
 // The type that the settings describe: int8 per_token with int8 per_channel is W8A8_DYNAMIC.

@@ -174,7 +174,6 @@ Result<SmoothStep> ReadSmooth(YamlSection& section, SmoothMethod method) {
   step.method = method;
   const bool iter = method == SmoothMethod::kIter;
   const bool plain = iter || method == SmoothMethod::kSmoothQuant;
-  const bool searched = method == SmoothMethod::kSearch;
   if (method == SmoothMethod::kSmoothQuant) {
     step.pairs = {SmoothPair::kNormLinear};
   } else {
@@ -186,11 +185,11 @@ Result<SmoothStep> ReadSmooth(YamlSection& section, SmoothMethod method) {
   if (method == SmoothMethod::kFlex) {
     SLIM_ASSIGN(step.beta, section.Real("beta", 0, 1));
   }
-  if (plain || searched) {
+  if (plain) {
     SLIM_ASSIGN(const auto symmetric, section.Bool("symmetric"));
     Assign(step.symmetric, symmetric);
   }
-  if (iter || searched) {
+  if (iter) {
     SLIM_ASSIGN(const auto scale_min, section.Real("scale_min", 0, 1));
     Assign(step.scale_min, scale_min);
   }
@@ -330,7 +329,6 @@ constexpr Processor kProcessors[] = {
     {"smooth_quant", Smooth<SmoothMethod::kSmoothQuant>},
     {"flex_smooth_quant", Smooth<SmoothMethod::kFlex>},
     {"flex_awq_ssz", Smooth<SmoothMethod::kFlexAwqSsz>},
-    {"search_smooth", Smooth<SmoothMethod::kSearch>},
     {"awq", Step<ReadAwq>},
     {"kv_smooth", Step<ReadKvSmooth>},
     {"dynamic_cache", Step<ReadDynamicCache>},

@@ -53,6 +53,17 @@ HeadScales GroupHeads(const SmoothPairing& pairing, std::span<const float> scale
   return heads;
 }
 
+// The factor of every row of the source: 1 for the rows of a head that are no values.
+std::vector<float> SourceRows(const SmoothPairing& pairing, std::span<const float> values) {
+  if (pairing.kind != SmoothPair::kOv) return {values.begin(), values.end()};
+  std::vector<float> rows(pairing.num_kv_heads * pairing.source_head_rows, 1.0F);
+  const uint64_t first = pairing.source_head_rows - pairing.head_dim;
+  for (uint64_t i = 0; i < values.size(); ++i)
+    rows[i / pairing.head_dim * pairing.source_head_rows + first + i % pairing.head_dim] =
+        values[i];
+  return rows;
+}
+
 void ScaleCacheRange(std::span<const float> factor, ChannelRange& range) {
   if (range.min.size() != factor.size()) return;
   for (size_t i = 0; i < factor.size(); ++i) {
@@ -104,7 +115,7 @@ void FoldLinearPair(const SmoothPairing& pairing, std::span<const float> scales,
     heads.target = heads.source;
   }
   const std::vector<float> rows = Inverse(heads.source, dtype);
-  block.ScaleRows(pairing.source, rows);
+  block.ScaleRows(pairing.source, SourceRows(pairing, rows));
   for (const std::string& target : pairing.targets) {
     block.ScaleColumns(target, heads.target);
     if (context.stats.LeaderOf(target) != target) continue;

@@ -49,9 +49,7 @@ struct SmoothContext {
   WorkingBlock& block;
   BlockStats& stats;
   ComputeMode compute = ComputeMode::kFp32;
-  // The activation settings of the linears behind the pair, which a search judges by.
-  ActivationSettings activation;
-  uint32_t weight_bits = 8;
+  uint32_t weight_bits = 8;  // of the linears behind the pair, which a search judges by
   // The source linear stays float in a 16-bit dtype, where only powers of two scale without loss.
   bool exact_source = false;
   ThreadPool& pool;

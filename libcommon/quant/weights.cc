@@ -44,9 +44,7 @@ class LinearQuantizer {
               recipe.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32} {
     record_.name = linear.name;
     record_.scheme = linear.scheme;
-    const DType bias_dtype = input.bias ? input.bias->dtype : DType::kF32;
-    for (auto& [role, spec] :
-         QuantizedParts(linear, recipe, model_dtype, bias_dtype, input.weight.dtype)) {
+    for (auto& [role, spec] : QuantizedParts(linear, recipe, model_dtype)) {
       if (role != Role::kWeight) record_[role] = Tensor(spec.dtype, spec.shape);
     }
   }

@@ -11,6 +11,7 @@
 #include "os/processors.h"
 #include "parallel/mpi.h"
 #include "quant/analyze.h"
+#include "quant/fallback.h"
 #include "quant/preset.h"
 #include "quant/quantize.h"
 #include "quant/shard.h"
@@ -70,13 +71,32 @@ Status CheckReport(const QuantCommand& command) {
   return SystemError(folder, "the directory of the report does not exist", ENOENT);
 }
 
+// Puts the layers that must stay float into the recipe, and says which and what for.
+Status FallBack(const Checkpoint& source, QuantCommand& command, Console& console) {
+  if (!Ranks::World().alone()) {
+    return UsageError("--auto-fallback runs in one process",
+                      "run it alone, then give what it kept to --disable-names under mpirun");
+  }
+  SLIM_ASSIGN(const FallbackResult result,
+              ChooseFallback(source, command.options, *command.budget, command.output, console));
+  for (const FallbackGroup& group : result.kept_float) {
+    console.Note(
+        fmt::format("kept in float: {} (score {:.2f})", Join(group.linears, ", "), group.score));
+    std::vector<std::string>& names = command.options.recipe.fallback;
+    names.insert(names.end(), group.linears.begin(), group.linears.end());
+  }
+  console.Note(fmt::format("KL {:.6f} before, {:.6f} after, budget {}; {} tries", result.kl_before,
+                           result.kl_after, *command.budget, result.tries));
+  return {};
+}
+
 }  // namespace
 
 Result<int> RunQuant(const Arguments& arguments, Console& console) {
   if (arguments.command().name == "analyze") return RunAnalyze(arguments, console);
   const bool talks = Ranks::World().rank() == 0;
   if (arguments.command().name == "merge") return talks ? RunMerge(arguments, console) : 0;
-  SLIM_ASSIGN(const QuantCommand command, ReadQuantCommand(arguments, console));
+  SLIM_ASSIGN(QuantCommand command, ReadQuantCommand(arguments, console));
   if (command.list_presets) {
     if (talks) SLIM_TRY(ListPresets(console));
     return 0;
@@ -84,6 +104,7 @@ Result<int> RunQuant(const Arguments& arguments, Console& console) {
   if (!command.output.empty()) SLIM_TRY(CheckOutputApart(command.model, command.output));
   if (!command.report.empty()) SLIM_TRY(CheckReport(command));
   SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenFloat(command.model));
+  if (command.budget) SLIM_TRY(FallBack(source, command, console));
   SLIM_ASSIGN(const QuantPlan plan, PlanQuantization(source, command.options, console));
   if (command.dry_run) {
     if (!talks) return 0;

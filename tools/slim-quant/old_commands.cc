@@ -128,7 +128,7 @@ Result<Recipe> ReadAtbScript(const Arguments& arguments) {
     if (word != name && !word.ends_with("_" + name)) continue;
     QuantFlags flags;
     flags.type = scheme;
-    flags.smooth = DefaultSmooth(scheme);
+    flags.smooth = DefaultSmooth(scheme, flags.compute);
     flags.float_names = DefaultFloatNames(scheme);
     flags.layout = Dialect::kMindIE;
     flags.calibration_file = arguments.Text("calib");

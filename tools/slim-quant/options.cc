@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "base/text.h"
 #include "flags.h"
@@ -46,18 +48,19 @@ Status ReadWeights(const Arguments& arguments, QuantFlags& flags) {
   flags.asymmetric = arguments.Has("asymmetric");
   if (arguments.Has("weight-method"))
     flags.weight_method = ParseWeightMethod(arguments.Text("weight-method"));
-  if (arguments.Text("clip", "none") == "mse") flags.clip = WeightClip::kMse;
+  if (arguments.Has("clip"))
+    flags.clip = arguments.Text("clip") == "mse" ? WeightClip::kMse : WeightClip::kNone;
   flags.bias_correction = arguments.Has("bias-correction");
   return {};
 }
 
 Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
+  flags.smooth = DefaultSmooth(flags.type, flags.compute);
   if (arguments.Has("smooth")) {
     constexpr std::pair<std::string_view, SmoothMethod> kMethods[] = {
         {"iter", SmoothMethod::kIter},
         {"smoothquant", SmoothMethod::kSmoothQuant},
-        {"flex", SmoothMethod::kFlex},
-        {"search", SmoothMethod::kSearch}};
+        {"flex", SmoothMethod::kFlex}};
     flags.smooth.reset();
     for (const auto& [name, method] : kMethods) {
       if (arguments.Text("smooth") == name) flags.smooth = method;
@@ -74,12 +77,21 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
     if (!flags.smooth && arguments.Has(flag))
       return UsageError(fmt::format("--{} needs --smooth iter", flag));
   }
+  // Strength and shift are iter_smooth's and smooth_quant's: flex searches the one and has none of
+  // the other.
+  for (const std::string_view flag : {"alpha", "asymmetric-smooth"}) {
+    if (flags.smooth != SmoothMethod::kFlex || !arguments.Has(flag)) continue;
+    if (arguments.Has("smooth"))
+      return UsageError(fmt::format("--{} does not apply to --smooth flex", flag),
+                        "--smooth iter takes it");
+    flags.smooth = SmoothMethod::kIter;
+  }
   flags.symmetric_smooth = !arguments.Has("asymmetric-smooth");
   if (arguments.Has("alpha")) flags.alpha = arguments.Real("alpha", 0);
   if (flags.alpha && !(*flags.alpha >= 0 && *flags.alpha <= 1))
     return UsageError(fmt::format("--alpha {} is outside 0 to 1", *flags.alpha));
   if (!arguments.Has("smooth-pairs")) return {};
-  flags.pairs.clear();
+  std::vector<SmoothPair>& pairs = flags.pairs.emplace();
   for (const std::string& list : arguments.All("smooth-pairs")) {
     for (const std::string_view name : Split(list, ',')) {
       const auto pair = ParseSmoothPair(name);
@@ -87,7 +99,7 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
         return UsageError(fmt::format("--smooth-pairs {} is unknown", Quote(name)),
                           "known: norm-linear, linear-linear, ov, up-down");
       }
-      flags.pairs.push_back(*pair);
+      pairs.push_back(*pair);
     }
   }
   return {};
@@ -95,10 +107,11 @@ Status ReadSmoothing(const Arguments& arguments, QuantFlags& flags) {
 
 Result<QuantFlags> ReadOwn(const Arguments& arguments) {
   SLIM_ASSIGN(QuantFlags flags, FlagsOfType(arguments.Text("type", SchemeName(QuantFlags().type))));
+  if (arguments.Text("compute") == "model") flags.compute = ComputeMode::kModel;
+  flags.calibration_given = arguments.Has("calib");
   SLIM_TRY(ReadSmoothing(arguments, flags));
   SLIM_TRY(ReadWeights(arguments, flags));
   if (arguments.Has("kv-cache")) flags.kv_cache = arguments.Text("kv-cache") == "c8";
-  if (arguments.Text("compute") == "model") flags.compute = ComputeMode::kModel;
   if (arguments.Has("activation-method"))
     flags.activation_method = ParseActivationMethod(arguments.Text("activation-method"));
   flags.aggregation = *ParseAggregation(arguments.Text("aggregation", "max"));
@@ -175,6 +188,31 @@ Result<Recipe> ReadMainRecipe(const Arguments& arguments, Console& console) {
   return RecipeOf(flags);
 }
 
+// --auto-fallback --budget kl=X.
+Status ReadBudget(const Arguments& arguments, QuantCommand& command) {
+  if (!arguments.Has("auto-fallback")) {
+    if (!arguments.Has("budget")) return {};
+    return UsageError("--budget needs --auto-fallback");
+  }
+  const std::string text = arguments.Text("budget");
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const bool named = text.starts_with("kl=");
+  const auto parsed = std::from_chars(named ? text.data() + 3 : end, end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || !(value > 0) || !std::isfinite(value)) {
+    return UsageError(fmt::format("--auto-fallback needs --budget kl=X, X above 0; found {}",
+                                  text.empty() ? "none" : Quote(text)),
+                      "kl=0.001 is a thousandth of a nat a token");
+  }
+  for (const std::string_view flag : {"dry-run", "shard"}) {
+    if (arguments.Has(flag))
+      return UsageError(
+          fmt::format("--auto-fallback measures whole runs: --{} contradicts it", flag));
+  }
+  command.budget = value;
+  return {};
+}
+
 Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
   QuantCommand command;
   command.list_presets = arguments.Has("list-presets");
@@ -189,6 +227,7 @@ Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
   if (arguments.Text("compute") == "model") recipe.compute = ComputeMode::kModel;
   if (arguments.Text("propagate") == "quantized") recipe.propagate = Propagation::kQuantized;
   command.options.strict = arguments.Has("strict");
+  SLIM_TRY(ReadBudget(arguments, command));
   if (arguments.Has("calib")) recipe.calibration_file = arguments.Text("calib");
   if (arguments.Has("part-size")) recipe.part_size = arguments.Size("part-size", 0);
   SLIM_ASSIGN(command.model, ModelOf(arguments, {"model-path", "src"}));

@@ -2,6 +2,7 @@
 // msModelSlim's one-click command (source document S004); old_commands.h has the older ones.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -17,7 +18,8 @@ struct QuantCommand {
   std::string output;
   QuantOptions options;
   OutputOptions write;
-  std::string report;  // path of the HTML page, or empty
+  std::optional<double> budget;  // of --auto-fallback: KL in nats a token
+  std::string report;            // path of the HTML page, or empty
   bool dry_run = false;
   bool list_presets = false;  // then nothing else is set
 };

@@ -128,8 +128,8 @@ TEST_F(Calibrated, OutputsAreMsModelSlims) {
 // which Quantize asks, whatever runs before.
 TEST_F(Calibrated, EveryStepGivesAValidCheckpoint) {
   std::vector<Recipe> recipes;
-  for (const SmoothMethod method : {SmoothMethod::kIter, SmoothMethod::kFlex,
-                                    SmoothMethod::kFlexAwqSsz, SmoothMethod::kSearch}) {
+  for (const SmoothMethod method :
+       {SmoothMethod::kIter, SmoothMethod::kFlex, SmoothMethod::kFlexAwqSsz}) {
     recipes.push_back(Smoothed(Scheme::kW8A8, method));
   }
   for (const ActivationMethod method : {ActivationMethod::kHistogram, ActivationMethod::kPercentile,
