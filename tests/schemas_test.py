@@ -100,7 +100,17 @@ class Schemas(unittest.TestCase):
         model = GOLDEN / "models" / "mini-qwen2-bfloat16"
         quantized = GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a16"
         self.check("diff_report", json.loads(self.run_tool("slim-diff", model, quantized, "--prompts", GOLDEN / "calib.jsonl",
-                                                           "--windows", "2", "--tokens", "32", "--json", "-q")))
+                                                           "--windows", "2", "--tokens", "32", "--bisect", "2",
+                                                           "--weights", "--json", "-q")))
+
+    def test_diff_of_weights(self):
+        model = GOLDEN / "models" / "mini-qwen2-bfloat16"
+        quantized = GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static"
+        self.check("diff_report", json.loads(self.run_tool("slim-diff", model, quantized, "--weights", "--json")))
+
+    def test_diff_of_dumps(self):
+        weights = GOLDEN / "models" / "mini-qwen2-bfloat16" / "model.safetensors"
+        self.check("dump_report", json.loads(self.run_tool("slim-diff", weights, weights, "--json", "-q")))
 
     def test_run(self):
         lines = self.run_tool("slim-run", TESTDATA / "models" / "tiny-llama", "-p", "Question:", "-n", "4", "--json", "-q")

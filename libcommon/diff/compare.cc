@@ -262,4 +262,22 @@ Result<DiffResult> CompareCheckpoints(const DiffOptions& options, Listener& list
   return Comparing(options, listener).Run();
 }
 
+Result<DiffResult> CompareLogitFiles(const DiffOptions& options, const SavedLogits& first,
+                                     const SavedLogits& second, Listener& listener) {
+  ThreadPool pool(options.threads);
+  LogitComparison comparison(first.logits.shape[1], 1, pool);
+  SLIM_TRY(CompareSavedLogits(options.first, options.second, first, second, comparison, listener));
+  DiffResult result;
+  result.first = {options.first, "logits", {}};
+  result.second = {options.second, "logits", {}};
+  result.prompts = options.first;
+  result.window_tokens = first.ids.size();
+  result.non_finite = comparison.non_finite();
+  if (result.non_finite) return result;
+  result.summary = comparison.statistics().Summarize();
+  result.divergences = comparison.statistics().Divergences();
+  result.thresholds = CheckThresholds(options.thresholds, result);
+  return result;
+}
+
 }  // namespace slim

@@ -11,6 +11,7 @@
 #include "base/listener.h"
 #include "base/result.h"
 #include "diff/bisect.h"
+#include "diff/dumps.h"
 #include "diff/layer_errors.h"
 #include "diff/lock_step.h"
 #include "diff/metrics.h"
@@ -86,6 +87,10 @@ struct DiffResult {
   // Finite, and every limit met.
   bool passed() const;
 };
+
+// Two files of slim-run --logits as a comparison: no layers, no weights, no texts.
+Result<DiffResult> CompareLogitFiles(const DiffOptions& options, const SavedLogits& first,
+                                     const SavedLogits& second, Listener& listener);
 
 // Errors besides those of what it calls: DIFF-vocabulary (different vocab_size), DIFF-tokenizer,
 // and a usage error for windows longer than a context, or a limit on routing without experts.

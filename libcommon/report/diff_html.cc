@@ -22,7 +22,7 @@ constexpr std::string_view kPageStyle = R"(
 .card b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 .card span { color: var(--dim); font-size: .8rem; }
 .bars rect { fill: var(--note); } .bars .median { stroke: var(--error); stroke-dasharray: 3 3; }
-.wide svg { width: 100%; } .wide { max-width: 46rem; }
+.wide svg { width: 100%; } .wide { max-width: 46rem; } .line { max-width: 30rem; }
 .words td { vertical-align: top; } .words td.text { max-width: 34rem; overflow-wrap: anywhere; }
 .words mark { background: none; color: var(--error); font-weight: 600; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -85,7 +85,7 @@ std::string Summary(const DiffResult& result) {
 std::string Histogram(const DiffResult& result) {
   constexpr double kLowest = 1e-9;  // everything below stands in the first bar
   constexpr int kBarsADecade = 4;
-  constexpr double kWidth = 720, kHeight = 220, kLeft = 46, kBottom = 24, kTop = 10;
+  constexpr double kWidth = 720, kHeight = 220, kLeft = 46, kBottom = 24, kTop = 10, kRight = 24;
   std::map<int, uint64_t> bars;
   for (const double kl : result.divergences) {
     const double at = std::log10(std::clamp(kl, kLowest, 1e6)) * kBarsADecade;
@@ -100,7 +100,7 @@ std::string Histogram(const DiffResult& result) {
   const int last = (decade(bars.rbegin()->first) + 1) * kBarsADecade;
   uint64_t most = 0;
   for (const auto& [bar, count] : bars) most = std::max(most, count);
-  const double step = (kWidth - kLeft - 10) / (last - first);
+  const double step = (kWidth - kLeft - kRight) / (last - first);
   const auto x = [&](double bar) { return kLeft + (bar - first) * step; };
   const double height = kHeight - kTop - kBottom;
   std::string out =
@@ -111,7 +111,7 @@ std::string Histogram(const DiffResult& result) {
     out += fmt::format(
         "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>"
         "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.0f}</text>\n",
-        kLeft, kWidth - 10, y, kLeft - 6, y + 4, share * static_cast<double>(most));
+        kLeft, kWidth - kRight, y, kLeft - 6, y + 4, share * static_cast<double>(most));
   }
   for (const auto& [bar, count] : bars) {
     const double size = height * static_cast<double>(count) / static_cast<double>(most);
@@ -158,7 +158,7 @@ std::string LayerCurve(const LayerErrors& layers) {
   if (chart.empty()) return "<section><h2>Layers</h2>\n<p>No block differs.</p></section>\n";
   return "<section><h2>Layers</h2>\n<p class=\"legend\"><span class=\"before\"><i></i>accumulated: "
          "after all blocks before</span><span class=\"after\"><i></i>its own: from the input that "
-         "the first model has</span></p>\n<div class=\"wide\">" +
+         "the first model has</span></p>\n<div class=\"line\">" +
          chart + "</div></section>\n";
 }
 

@@ -131,8 +131,9 @@ constexpr Flag kFlags[] = {
 };
 
 constexpr Operand kOperands[] = {
-    {.name = "FIRST", .help = "the checkpoint to compare with, as a rule the float one"},
-    {.name = "SECOND", .help = "the checkpoint to judge"},
+    {.name = "FIRST",
+     .help = "the checkpoint to compare with, as a rule the float one; or a saved output"},
+    {.name = "SECOND", .help = "the checkpoint to judge; or a saved output"},
 };
 
 constexpr Command kCommands[] = {
