@@ -178,7 +178,8 @@ bool BlockQuantizer::StageNeedsForward(const Stage& stage, bool first) const {
           std::any_of(plan_.smoothing[layer_].begin(), plan_.smoothing[layer_].end(),
                       [&](const PlannedPair& pair) { return pair.step == item.index; });
       needs = needs || (any && (sequential || first || SearchesTokens(*smooth)));
-    } else if (std::holds_alternative<LinearStep>(*item.step)) {
+    } else if (std::holds_alternative<LinearStep>(*item.step) ||
+               std::holds_alternative<SparseStep>(*item.step)) {
       for (const auto& [name, linear] : linears_) {
         if (linear.plan->step != item.index) continue;
         const LinearSettings settings = {linear.plan->scheme, linear.plan->activation,
@@ -301,7 +302,8 @@ void BlockQuantizer::AddMoments(CalibratedLinear& linear, const float* x, uint64
   for (uint64_t i = 0; i < t; ++i) {
     for (uint64_t j = 0; j < k; ++j) linear.importance[j] += x[i * k + j] * x[i * k + j];
   }
-  if (linear.plan->weight.method != WeightMethod::kGptq) return;
+  const bool all = linear.plan->scheme == Scheme::kW16A16S;  // with the moments between channels
+  if (!all && linear.plan->weight.method != WeightMethod::kGptq) return;
   linear.moments.resize(k * k);
   const uint64_t seen = linear.tokens + t;
   const float keep = static_cast<float>(linear.tokens) / static_cast<float>(seen);

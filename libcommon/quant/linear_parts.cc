@@ -79,7 +79,8 @@ Status CheckPacking(const LinearPlan& linear, bool packs) {
 
 bool LayoutCarries(Dialect layout, Scheme scheme) {
   if (layout == Dialect::kAscendV1) return true;
-  return !IsMx(scheme) && scheme != Scheme::kWFP8AFP8Dynamic && scheme != Scheme::kW4A4Dynamic;
+  return !IsMx(scheme) && scheme != Scheme::kWFP8AFP8Dynamic && scheme != Scheme::kW4A4Dynamic &&
+         scheme != Scheme::kW16A16S;
 }
 
 Scheme LabelOf(Scheme scheme, Dialect layout) {

@@ -46,10 +46,10 @@ Recipe RecipeOf(const QuantFlags& flags) {
 }
 
 std::vector<Scheme> QuantizableTypes() {
-  return {
-      Scheme::kW8A8,        Scheme::kW8A8Dynamic, Scheme::kW8A8Mix,     Scheme::kW8A16,
-      Scheme::kW4A8Dynamic, Scheme::kW4A16,       Scheme::kW4A4Dynamic, Scheme::kWFP8AFP8Dynamic,
-      Scheme::kW8A8MXFP8,   Scheme::kW4A4MXFP4,   Scheme::kW8A8S};
+  return {Scheme::kW8A8,        Scheme::kW8A8Dynamic,     Scheme::kW8A8Mix,
+          Scheme::kW8A16,       Scheme::kW4A8Dynamic,     Scheme::kW4A16,
+          Scheme::kW4A4Dynamic, Scheme::kWFP8AFP8Dynamic, Scheme::kW8A8MXFP8,
+          Scheme::kW4A4MXFP4,   Scheme::kW8A8S,           Scheme::kW16A16S};
 }
 
 namespace {

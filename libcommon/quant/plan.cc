@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <unordered_set>
 
 #include "base/glob.h"
@@ -213,6 +214,13 @@ class Planner {
     std::vector<StepNames> steps;
     for (const StageStep& item : steps_) {
       const auto* step = std::get_if<LinearStep>(item.step);
+      if (const auto* sparse = std::get_if<SparseStep>(item.step)) {
+        LinearStep& linear = sparse_steps_.emplace_back();
+        linear.settings = SettingsOf(Scheme::kW16A16S);
+        linear.settings.weight.sparse_fraction = sparse->ratio;
+        linear.names = sparse->names;
+        step = &linear;
+      }
       if (step == nullptr) continue;
       SLIM_ASSIGN(StepNames names, StepNames::Compile(*step, item.index));
       steps.push_back(std::move(names));
@@ -531,7 +539,8 @@ class Planner {
   const QuantOptions& options_;
   Listener& listener_;
   const std::vector<PassStages> passes_;
-  std::vector<StageStep> steps_;  // of all passes, but rotations
+  std::deque<LinearStep> sparse_steps_;  // what SparseSteps mean
+  std::vector<StageStep> steps_;         // of all passes, but rotations
   QuantPlan plan_;
   std::optional<Error> unknown_architecture_;
   std::unordered_set<std::string_view> expected_;

@@ -232,6 +232,11 @@ Result<Scheme> SchemeOf(const ActivationSettings& activation, const WeightSettin
 LinearSettings SettingsOf(Scheme scheme) {
   LinearSettings settings;
   settings.scheme = scheme;
+  if (scheme == Scheme::kW16A16S) {
+    settings.weight.dtype = CodeType::kFloat;
+    settings.weight.sparse_fraction = SparseStep().ratio;
+    return settings;
+  }
   for (const SchemeRow& row : kSchemeRows) {
     if (row.scheme != scheme) continue;
     settings.activation.dtype = row.activation;

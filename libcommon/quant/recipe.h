@@ -58,7 +58,8 @@ struct WeightSettings {
   uint64_t steps = 50;        // ssz
   double damping = 0.01;      // gptq: share of the mean of the Hessian's diagonal
   uint64_t block_size = 128;  // gptq: columns
-  // Sparse types: share of the weights that keep 8 bits, or their distance in standard deviations.
+  // w8a8s: share of the weights that keep 8 bits, or their distance in standard deviations.
+  // w16a16s: share of the weights that become 0.
   double sparse_fraction = 0.01;
   std::optional<double> sparse_sigma;
   bool co_sparse = false;

@@ -58,7 +58,7 @@ bool NeedsRange(const LinearSettings& settings) {
 }
 
 bool NeedsMoments(const LinearSettings& settings) {
-  return settings.weight.method == WeightMethod::kGptq ||
+  return settings.scheme == Scheme::kW16A16S || settings.weight.method == WeightMethod::kGptq ||
          settings.weight.method == WeightMethod::kAwq;
 }
 

@@ -4,53 +4,14 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/matmul.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
+#include "quant/cholesky.h"
 
 namespace slim {
 namespace {
 
-constexpr uint64_t kTile = 32;
 constexpr uint64_t kRowsPerTask = 16;
-
-// L of A = L Lᵀ, in place in the lower triangle, by rows: every element is one dot product. A is
-// made positive definite by the damping; false when rounding has undone that.
-bool CholeskyLower(std::vector<float>& a, uint64_t k, ThreadPool& pool) {
-  const auto element = [&](uint64_t i, uint64_t j) {
-    return a[i * k + j] - Dot(a.data() + i * k, a.data() + j * k, j);
-  };
-  for (uint64_t begin = 0; begin < k; begin += kTile) {
-    const uint64_t end = std::min(begin + kTile, k);
-    for (uint64_t i = begin; i < end; ++i) {
-      for (uint64_t j = begin; j < i; ++j) a[i * k + j] = element(i, j) / a[j * k + j];
-      const float square = element(i, i);
-      if (!(square > 0)) return false;
-      a[i * k + i] = std::sqrt(square);
-    }
-    pool.ParallelFor(k - end, kRowsPerTask, [&](uint64_t first, uint64_t last) {
-      for (uint64_t i = end + first; i < end + last; ++i) {
-        for (uint64_t j = begin; j < end; ++j) a[i * k + j] = element(i, j) / a[j * k + j];
-      }
-    });
-  }
-  return true;
-}
-
-// Columns of L⁻¹ as rows: inverse[j, i] for i >= j.
-std::vector<float> InvertLower(const std::vector<float>& l, uint64_t k, ThreadPool& pool) {
-  std::vector<float> inverse(k * k);
-  pool.ParallelFor(k, kRowsPerTask, [&](uint64_t first, uint64_t last) {
-    for (uint64_t i = first; i < k; ++i) {
-      const float* row = l.data() + i * k;
-      for (uint64_t j = first; j < std::min(last, i + 1); ++j) {
-        float* column = inverse.data() + j * k;
-        column[i] = i == j ? 1.0F / row[i] : -Dot(row + j, column + j, i - j) / row[i];
-      }
-    }
-  });
-  return inverse;
-}
 
 // The upper U with H⁻¹ = Uᵀ U. With the order of columns turned round H = L Lᵀ becomes H = V Vᵀ, V
 // upper, and U = V⁻¹: no inverse of H is formed.

@@ -17,6 +17,7 @@
 #include "quant/weight_gptq.h"
 #include "quant/weight_integer.h"
 #include "quant/weight_rows.h"
+#include "quant/weight_sparse.h"
 
 namespace slim {
 namespace {
@@ -66,6 +67,9 @@ class LinearQuantizer {
         QuantizeMx(MxElement::kFp4);
         CorrectBias();
         break;
+      case Scheme::kW16A16S:
+        SLIM_TRY(Prune());
+        return std::move(record_);
       default:
         SLIM_TRY(QuantizeCodes());
     }
@@ -118,6 +122,17 @@ class LinearQuantizer {
         body(i, std::span<const float>(row));
       }
     });
+  }
+
+  // Weights stay floats, in the dtype they are written in.
+  Status Prune() {
+    auto pruned = PruneWeight(rows_, linear_.weight.sparse_fraction, input_.moments, pool_);
+    if (!pruned.ok()) return std::move(pruned).error().WithTensor(linear_.name);
+    TrimMantissas(*pruned, linear_.k, input_.moments);
+    Tensor& weight = record_[Role::kWeight];
+    weight = Tensor(recipe_.dtype.value_or(linear_.weight_dtype), {linear_.n, linear_.k});
+    FromFloat(weight.dtype, pruned->data(), weight.data.data(), pruned->size());
+    return {};
   }
 
   void QuantizeFp8() {

@@ -22,7 +22,8 @@ constexpr Flag kFlags[] = {
     {.name = "type",
      .kind = FlagKind::kText,
      .help = "quantization type: w8a8 (default), w8a8_dynamic, w8a8_mix, w8a16, w4a8, w4a16, w4a4, "
-             "fp8, w8a8_mxfp8, w4a4_mxfp4, w8a8s; with c8 behind it (w8a8c8) the cache is int8 too",
+             "fp8, w8a8_mxfp8, w4a4_mxfp4, w8a8s, w16a16s; with c8 behind it (w8a8c8) the cache is "
+             "int8 too",
      .value = "TYPE"},
     {.name = "group-size",
      .kind = FlagKind::kInteger,
