@@ -366,7 +366,8 @@ Status CheckpointWriter::WriteIndex() {
   index.total_size = plan_.TotalBytes();
   for (const PlannedTensor& tensor : plan_.tensors)
     index.weight_map.emplace_back(tensor.spec.name, file_names_[tensor.shard]);
-  return output_.WriteFile(IndexFileName(Stem()), WriteShardIndex(index));
+  const std::string_view stem = TraitsOf(plan_.dialect).index_stem;
+  return output_.WriteFile(IndexFileName(stem.empty() ? Stem() : stem), WriteShardIndex(index));
 }
 
 Status CheckpointWriter::WriteDescription() {

@@ -5,7 +5,9 @@
 
 #include "convert/codes_targets.h"
 #include "convert/dequantize.h"
+#include "convert/plain_tensors.h"
 #include "convert/plan.h"
+#include "convert/weight_scales.h"
 #include "json/json.h"
 #include "kernels/convert.h"
 
@@ -26,54 +28,19 @@ class CompressedTensorsTarget : public LayerTarget {
  private:
   static bool IsStatic(const LogicalLayer& layer) { return layer.Has(Role::kInputScale); }
   Result<LayerPlan> PlanLinear(const LogicalLayer& layer) const;
-  std::vector<float> WeightScales(const LinearRecord& record) const;
-  DType NarrowestExact(std::span<const float> values) const;
   Json Group(std::vector<std::string> targets, bool is_static, bool symmetric) const;
 
   DType model_dtype_;
 };
 
-Status RefuseOffsets(const LinearRecord& record) {
-  if (!record.Has(Role::kWeightOffset)) return {};
-  for (const float offset : PartAsFloats(record, Role::kWeightOffset)) {
-    if (offset == 0) continue;
-    return InputError("CV-weight-offset",
-                      fmt::format("has weight offset {}, and int-quantized weights of "
-                                  "compressed-tensors are symmetric in every NPU loader",
-                                  offset),
-                      "--dequantize writes the float checkpoint");
-  }
-  return {};
-}
-
-// deq_scale = R(input_scale · weight_scale): the quotient, or the neighbour whose product is exact.
-std::vector<float> CompressedTensorsTarget::WeightScales(const LinearRecord& record) const {
-  if (record.Has(Role::kWeightScale)) return PartAsFloats(record, Role::kWeightScale);
-  std::vector<float> scales = PartAsFloats(record, Role::kDeqScale);
-  const float input = PartAsFloats(record, Role::kInputScale)[0];
-  for (float& scale : scales) {
-    const float wanted = scale;
-    const float quotient = wanted / input;
-    scale = quotient;
-    for (const float candidate :
-         {quotient, std::nextafter(quotient, 0.0F), std::nextafter(quotient, INFINITY)}) {
-      if (Rounded(candidate * input, model_dtype_) != wanted) continue;
-      scale = candidate;
-      break;
-    }
-  }
-  return scales;
-}
-
-DType CompressedTensorsTarget::NarrowestExact(std::span<const float> values) const {
-  std::vector<float> rounded(values.begin(), values.end());
-  RoundToDType(model_dtype_, rounded.data(), rounded.size());
-  return std::ranges::equal(rounded, values) ? model_dtype_ : DType::kF32;
-}
-
 Result<LayerPlan> CompressedTensorsTarget::Plan(const LogicalLayer& layer) const {
   if (layer.is_quantized()) return PlanLinear(layer);
   LayerPlan plan;
+  SLIM_ASSIGN(const bool copy, IsNormCopy(reader_, layer));
+  if (copy) {
+    plan.reason = "a copy that only MindIE reads";
+    return plan;
+  }
   const std::string name = layer.is_linear ? layer.name + ".weight" : layer.name;
   const PartSpec& part = *layer.part(Role::kWeight);
   plan.outputs.push_back({{name, part.dtype, part.shape}, "FLOAT"});
@@ -96,15 +63,16 @@ Result<LayerPlan> CompressedTensorsTarget::PlanLinear(const LogicalLayer& layer)
   plan.reason = fmt::format("{} as int-quantized", SchemeLabel(layer.scheme));
   auto record = reader_.Read(layer, LayerReader::Parts::kAllButWeight);
   if (!record.ok()) return std::move(record).error();
-  SLIM_TRY(RefuseOffsets(*record));
+  SLIM_TRY(RefuseWeightOffsets(*record, "int-quantized compressed-tensors"));
   const auto add = [&](std::string_view suffix, DType dtype, Shape shape) {
     plan.outputs.push_back({{fmt::format("{}.{}", layer.name, suffix), dtype, std::move(shape)},
                             std::string(SchemeLabel(layer.scheme))});
   };
   add("weight", DType::kI8, layer.shape());
-  add("weight_scale", NarrowestExact(WeightScales(*record)), {layer.n(), 1});
+  add("weight_scale", NarrowestExact(ImpliedWeightScales(*record, model_dtype_), model_dtype_),
+      {layer.n(), 1});
   if (IsStatic(layer)) {
-    add("input_scale", NarrowestExact(PartAsFloats(*record, Role::kInputScale)), {1});
+    add("input_scale", NarrowestExact(PartAsFloats(*record, Role::kInputScale), model_dtype_), {1});
     const float offset =
         record->Has(Role::kInputOffset) ? PartAsFloats(*record, Role::kInputOffset)[0] : 0.0F;
     if (!(offset >= -128 && offset <= 127)) {
@@ -120,7 +88,8 @@ Result<LayerPlan> CompressedTensorsTarget::PlanLinear(const LogicalLayer& layer)
     record->parts[static_cast<size_t>(Role::kBias)] =
         Tensor::FromFloats({layer.n()}, bias ? FloatBias(whole) : std::vector<float>(layer.n()));
   }
-  if (bias) add("bias", NarrowestExact(PartAsFloats(*record, Role::kBias)), {layer.n()});
+  if (bias)
+    add("bias", NarrowestExact(PartAsFloats(*record, Role::kBias), model_dtype_), {layer.n()});
   if (IsStatic(layer) && !layer.Has(Role::kWeightScale)) plan.loss = LossClass::kNear;
   return plan;
 }
@@ -130,7 +99,7 @@ Result<std::vector<Tensor>> CompressedTensorsTarget::Make(const LogicalLayer& la
                                                           LinearRecord record,
                                                           LayerLoss& loss) const {
   std::vector<Tensor> out;
-  const std::vector<float> scales = WeightScales(record);
+  const std::vector<float> scales = ImpliedWeightScales(record, model_dtype_);
   if (IsStatic(layer) && !layer.Has(Role::kWeightScale)) {
     const std::vector<float> deq = PartAsFloats(record, Role::kDeqScale);
     const float input = PartAsFloats(record, Role::kInputScale)[0];

@@ -47,6 +47,8 @@ constexpr Scheme kCtSchemes[] = {Scheme::kFloat, Scheme::kW8A8,  Scheme::kW8A8Dy
                                  Scheme::kW8A16, Scheme::kW4A16, Scheme::kWFP8AFP8Dynamic};
 constexpr std::string_view kFromGoldenStick =
     "codes and scales as they are; quant_bias computed anew, with the float bias folded in";
+constexpr std::string_view kToGoldenStick =
+    "codes and scales as they are; a bias leaves quant_bias, where its rounding may be lost";
 constexpr Scheme kGoldenStick[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
                                    Scheme::kW8A16, Scheme::kW4A16};
 constexpr Scheme kGgufRead[] = {Scheme::kFloat, Scheme::kW8A16};
@@ -72,6 +74,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kAscendV1, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
     {Dialect::kAscendV1, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kAscendV1, Dialect::kGoldenStick, LossClass::kNear, kToGoldenStick, kGoldenStick},
     {Dialect::kAscendV1, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
     {Dialect::kAscendV1V0, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1V0, Dialect::kAscendV1, LossClass::kExact, kNames},
@@ -80,6 +83,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1V0, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kAscendV1V0, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
     {Dialect::kAscendV1V0, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kAscendV1V0, Dialect::kGoldenStick, LossClass::kNear, kToGoldenStick, kGoldenStick},
     {Dialect::kAscendV1V0, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
     {Dialect::kMindIE, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kMindIE, Dialect::kAscendV1, LossClass::kExact, kDropsCopies},
@@ -88,6 +92,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kMindIE, Dialect::kMindIEParts, LossClass::kExact, kToParts},
     {Dialect::kMindIE, Dialect::kCompressedTensors, LossClass::kNear, kToCt, kInt8Activations},
     {Dialect::kMindIE, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
+    {Dialect::kMindIE, Dialect::kGoldenStick, LossClass::kNear, kToGoldenStick, kGoldenStick},
     {Dialect::kMindIE, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
     {Dialect::kMindIEParts, Dialect::kAscendV1, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kAscendV1V0, LossClass::kExact, kFromParts},

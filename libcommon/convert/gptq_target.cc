@@ -4,6 +4,7 @@
 
 #include "convert/codes_targets.h"
 #include "convert/dequantize.h"
+#include "convert/plain_tensors.h"
 #include "convert/plan.h"
 #include "json/json.h"
 #include "linear/packed_codes.h"
@@ -54,6 +55,11 @@ Status GptqTarget::CheckLayer(const LogicalLayer& layer) const {
 Result<LayerPlan> GptqTarget::Plan(const LogicalLayer& layer) const {
   LayerPlan plan;
   if (!layer.is_quantized()) {
+    SLIM_ASSIGN(const bool copy, IsNormCopy(reader_, layer));
+    if (copy) {
+      plan.reason = "a copy that only MindIE reads";
+      return plan;
+    }
     const PartSpec& part = *layer.part(Role::kWeight);
     plan.outputs.push_back({{layer.name, part.dtype, part.shape}, "FLOAT"});
     plan.copies = true;

@@ -5,6 +5,7 @@
 #include "convert/ascend_target.h"
 #include "convert/codes_targets.h"
 #include "convert/float_target.h"
+#include "convert/golden_stick_target.h"
 #include "convert/plan.h"
 #include "model/model_config.h"
 
@@ -23,6 +24,8 @@ Result<std::unique_ptr<LayerTarget>> MakeLayerTarget(const LayerReader& reader,
       return MakeAscendTarget(reader, options);
     case Dialect::kCompressedTensors:
       return MakeCompressedTensorsTarget(reader, options);
+    case Dialect::kGoldenStick:
+      return MakeGoldenStickTarget(reader, options);
     case Dialect::kGguf:
       return MakeGgufTarget(reader, options);
     case Dialect::kGptq:

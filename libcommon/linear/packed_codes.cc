@@ -170,6 +170,22 @@ Tensor UnpackCtZeros(std::span<const uint32_t> words, uint64_t n, uint64_t group
   return offsets;
 }
 
+Tensor PackTransposedInt4(std::span<const int8_t> codes, uint64_t n, uint64_t k) {
+  Tensor packed(DType::kI8, {k, n / 2});
+  const auto out = packed.as<uint8_t>();
+  for (uint64_t first = 0; first < k; first += kTile) {
+    const uint64_t last = std::min(k, first + kTile);
+    for (uint64_t i = 0; i < n / 2; ++i) {
+      for (uint64_t j = first; j < last; ++j) {
+        const unsigned low = static_cast<uint8_t>(codes[2 * i * k + j]) & 0xFU;
+        const unsigned high = static_cast<uint8_t>(codes[(2 * i + 1) * k + j]) & 0xFU;
+        out[j * (n / 2) + i] = static_cast<uint8_t>(low | high << 4);
+      }
+    }
+  }
+  return packed;
+}
+
 Tensor UnpackTransposedInt4(std::span<const uint8_t> bytes, uint64_t n, uint64_t k) {
   Tensor codes(DType::kI8, {n, k});
   const auto out = codes.as<int8_t>();

@@ -31,7 +31,8 @@ Tensor UnpackAwqZeros(std::span<const uint32_t> words, uint64_t n, uint64_t grou
 Tensor UnpackCtCodes(std::span<const uint32_t> words, uint64_t n, uint64_t k, int bits);
 Tensor UnpackCtZeros(std::span<const uint32_t> words, uint64_t n, uint64_t groups, int bits);
 
-// golden-stick int4: bytes [k, n / 2], two's complement, the low nibble is the even output.
+// golden-stick int4: bytes [k, n / 2], two's complement, the low nibble is the even output; n even.
+Tensor PackTransposedInt4(std::span<const int8_t> codes, uint64_t n, uint64_t k);
 Tensor UnpackTransposedInt4(std::span<const uint8_t> bytes, uint64_t n, uint64_t k);
 
 // Scales of the formats that keep inputs first: [groups, n] to [n, groups] and back, any 16- or

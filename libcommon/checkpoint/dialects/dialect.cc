@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "checkpoint/dialects/ascendv1.h"
 #include "checkpoint/dialects/ascendv1_v0.h"
-#include "checkpoint/dialects/golden_stick_names.h"
+#include "checkpoint/dialects/golden_stick.h"
 #include "checkpoint/dialects/hf.h"
 #include "checkpoint/dialects/mindie.h"
 #include "checkpoint/dialects/mindie_parts.h"
@@ -59,7 +59,7 @@ constexpr MethodDialect kMethods[] = {{"compressed-tensors", Dialect::kCompresse
 // What else the directory says it is; the dialects of kMethods and some that are only named.
 std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>& entries) {
   for (const DirectoryEntry& entry : entries) {
-    if (entry.name == "quantization_description.json") return "golden-stick";
+    if (entry.name == kGoldenStickDescription) return "golden-stick";
     if (entry.kind == FileKind::kDirectory && entry.name.starts_with("part0-of-"))
       return "mindie-parts";
   }
@@ -149,8 +149,7 @@ std::span<const DialectTraits> Dialects() {
       ForeignTraits(Dialect::kAwq, "awq", "AutoAWQ in its GEMM layout, 4 bits"),
       ForeignTraits(Dialect::kFp8Block, "fp8-block",
                     "FP8 with block scales, as DeepSeek and Qwen publish it"),
-      ForeignTraits(Dialect::kGoldenStick, "golden-stick",
-                    "MindSpore golden-stick in its Hugging Face layout"),
+      kGoldenStickTraits,
       GgufTraits(),
   };
   return kTable;

@@ -65,6 +65,8 @@ struct DialectTraits {
   std::string (*weight_stem)(
       std::string_view type);  // "quant_model_weight_w8a8"; shards and index are named after it
   std::vector<std::pair<std::string, Json>> (*write_globals)(const DescriptionGlobals& globals);
+  // Stem of the index where it is not that of the weights.
+  std::string_view index_stem = {};
   // Of another ecosystem: conversions only, and by layers, because its tensors have other meanings.
   bool is_foreign = false;
   // Its float tensors are a float checkpoint as they are: becomes hf without --dequantize where no

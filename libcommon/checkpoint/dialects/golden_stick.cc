@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "checkpoint/dialects/golden_stick_names.h"
 #include "checkpoint/dialects/module_layers.h"
 #include "linear/packed_codes.h"
 
@@ -158,7 +157,32 @@ Status GoldenStick::AddRest(const TensorEntry& entry) {
   return {};
 }
 
+constexpr Role kRoleOrder[] = {Role::kWeight,   Role::kWeightScale, Role::kWeightOffset,
+                               Role::kBias,     Role::kInputScale,  Role::kInputOffset,
+                               Role::kDeqScale, Role::kQuantBias};
+
 }  // namespace
+
+const DialectTraits kGoldenStickTraits = {
+    .dialect = Dialect::kGoldenStick,
+    .name = "golden-stick",
+    .summary = "MindSpore golden-stick in its Hugging Face layout",
+    .has_description = true,
+    .description_indent = 4,
+    .globals_first = true,
+    .always_sharded = true,
+    .layers_first = false,
+    .quantize_in_config = false,
+    .packs_int4 = false,
+    .cache_first = false,
+    .role_order = kRoleOrder,
+    .description_name = [](std::string_view) { return std::string(kGoldenStickDescription); },
+    .weight_stem = [](std::string_view) { return std::string("quant-model"); },
+    .write_globals =
+        [](const DescriptionGlobals&) { return std::vector<std::pair<std::string, Json>>(); },
+    .index_stem = "model",
+    .is_foreign = true,
+};
 
 Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source) {
   auto reader = std::make_unique<GoldenStick>(source);

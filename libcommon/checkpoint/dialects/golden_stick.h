@@ -6,9 +6,14 @@
 
 #include <memory>
 
+#include "checkpoint/dialects/dialect.h"
 #include "checkpoint/layer_reader.h"
 
 namespace slim {
+
+inline constexpr std::string_view kGoldenStickDescription = "quantization_description.json";
+// Its description is flat: tensors and labels, no globals.
+extern const DialectTraits kGoldenStickTraits;
 
 // W8A8, W8A8_DYNAMIC, W8A16, W4A16 and FLOAT. Activation scales that differ between columns are
 // refused by tensor when they are read (CV-input-scale).
