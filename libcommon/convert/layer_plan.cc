@@ -9,14 +9,11 @@
 #include "base/text.h"
 #include "convert/source_tensors.h"
 #include "convert/tensor_loop.h"
-#include "model/modules.h"
-#include "model/read_config.h"
 
 namespace slim {
 namespace {
 
 constexpr uint64_t kDefaultBudget = 64ULL << 20;
-constexpr uint64_t kOverhead = 64ULL << 20;
 
 uint64_t PartBytes(const PartSpec& part) {
   const auto size = ByteSize(part.dtype, part.shape);
@@ -81,12 +78,7 @@ Status LayerPlanner::CheckFloat() const {
 
 // Model order, so that descriptions and parts come out as a writer of the model would have them.
 void LayerPlanner::Order() {
-  std::unordered_map<std::string, size_t> ranks;
-  auto config = ParseModelConfig(*source_.config());
-  if (config.ok()) {
-    ResolvePrefix(source_, *config);
-    for (const Module& module : AllModules(*config)) ranks.emplace(module.name, ranks.size());
-  }
+  const std::unordered_map<std::string, size_t> ranks = ModuleRanks(source_);
   const auto rank = [&](const LogicalLayer& layer) {
     const std::string module(layer.is_linear ? std::string_view(layer.name)
                                              : SplitTensorName(layer.name).module);
@@ -163,14 +155,7 @@ Status LayerPlanner::PlanLayers() {
 Status LayerPlanner::PlanMemory() {
   uint64_t largest = 0;
   for (const LayerWork& work : plan_.layers) largest = std::max(largest, CostOf(work));
-  plan_.budget = std::max(largest, kDefaultBudget);
-  if (options_.max_memory == 0) return {};
-  const uint64_t needed = largest + kOverhead;
-  if (options_.max_memory < needed) {
-    return UsageError(fmt::format("--max-memory is {}, the largest layer needs {}",
-                                  HumanSize(options_.max_memory), HumanSize(needed)));
-  }
-  plan_.budget = std::min(plan_.budget, options_.max_memory - kOverhead);
+  SLIM_ASSIGN(plan_.budget, BudgetFor(largest, options_.max_memory));
   return {};
 }
 

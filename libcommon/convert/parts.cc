@@ -14,6 +14,7 @@
 #include "checkpoint/sparse_codec.h"
 #include "convert/parts_files.h"
 #include "convert/receipt.h"
+#include "convert/tensor_loop.h"
 #include "model/read_config.h"
 #include "model/tensor_parallel.h"
 #include "os/digest.h"
@@ -28,6 +29,7 @@ struct PartGroup {
   uint64_t rank = 0;
   std::vector<size_t> tensors;  // positions in ConvertPlan::tensors
   std::function<Result<std::vector<Tensor>>()> make;
+  uint64_t work_bytes = 0;  // that `make` holds in memory at most
 };
 
 class Splitter {
@@ -58,6 +60,8 @@ class Splitter {
   const TensorPlan* Member(const PartMember& member, std::string_view suffix) const;
   size_t AddTensor(const PartModule& module, uint64_t rank, std::string_view suffix,
                    const TensorPlan& first, DType dtype, Shape shape);
+  uint64_t WorkBytesOf(const PartModule& module, std::string_view suffix) const;
+  Status PlanMemory();
   Status WriteGroup(PartWriter& writer, const PartGroup& group) const;
   Status WritePart(OutputDirectory& directory, uint64_t rank,
                    std::map<std::string, std::string>& digests) const;
@@ -290,7 +294,7 @@ Status Splitter::PlanCompressed(const PartModule& module, uint64_t rank) {
     return tensors;
   };
   SLIM_ASSIGN(const std::vector<Tensor> made, compress());
-  PartGroup group{rank, {}, compress};
+  PartGroup group{rank, {}, compress, WorkBytesOf(module, "weight")};
   constexpr std::string_view kSuffixes[] = {"weight", "index", "info"};
   for (size_t i = 0; i < made.size(); ++i) {
     group.tensors.push_back(
@@ -347,7 +351,8 @@ Status Splitter::PlanRole(const PartModule& module, uint64_t rank, std::string_v
                        if (once && rank > 0)
                          std::ranges::fill(made.back().data.bytes(), std::byte{0});
                        return made;
-                     }});
+                     },
+                     WorkBytesOf(module, suffix)});
   return {};
 }
 
@@ -400,6 +405,7 @@ Status Splitter::Plan() {
   for (uint64_t rank = 0; rank < options_.ranks; ++rank) {
     for (const PartModule& module : modules_) SLIM_TRY(PlanModule(module, rank));
   }
+  SLIM_TRY(PlanMemory());
   plan_.input = source_.path();
   plan_.from = source_.dialect();
   plan_.to = Dialect::kMindIEParts;
@@ -447,19 +453,30 @@ Status Splitter::WritePart(OutputDirectory& directory, uint64_t rank,
   for (const PartGroup& group : groups_) {
     if (group.rank == rank) mine.push_back(&group);
   }
-  std::vector<std::optional<Error>> errors(mine.size());
-  pool_.ParallelFor(mine.size(), 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) {
-      Status status = WriteGroup(writer, *mine[i]);
-      if (!status.ok()) errors[i] = std::move(status).error();
-    }
-  });
-  for (std::optional<Error>& error : errors) {
-    if (error) return *std::move(error);
-  }
+  std::vector<uint64_t> sizes;
+  for (const PartGroup* group : mine) sizes.push_back(group->work_bytes);
+  const TensorLoop loop{pool_, listener_, plan_.budget, "converting"};
+  SLIM_TRY(ForEachTensor(loop, sizes, [&](size_t i) { return WriteGroup(writer, *mine[i]); }));
   SLIM_TRY(writer.Finish(directory));
   for (const auto& [name, digest] : writer.digests())
     digests.emplace(fmt::format("{}/{}", PartDirectoryName(rank, options_.ranks), name), digest);
+  return {};
+}
+
+// Members, the slice of all of them, and its compressed form are in memory together.
+uint64_t Splitter::WorkBytesOf(const PartModule& module, std::string_view suffix) const {
+  uint64_t members = 0;
+  for (const PartMember& member : module.members) {
+    const TensorEntry* entry = source_.Find(fmt::format("{}.{}", member.module, suffix));
+    if (entry != nullptr) members += entry->size;
+  }
+  return 3 * members;
+}
+
+Status Splitter::PlanMemory() {
+  uint64_t largest = 0;
+  for (const PartGroup& group : groups_) largest = std::max(largest, group.work_bytes);
+  SLIM_ASSIGN(plan_.budget, BudgetFor(largest, options_.max_memory));
   return {};
 }
 
@@ -495,7 +512,9 @@ Result<ConvertPlan> ConvertToParts(const std::string& input, const std::string& 
   if (!options.plan_only) SLIM_TRY(CheckOutputApart(input, output));
   if (options.ranks == 0 || options.ranks > 64)
     return UsageError("--to mindie-parts needs --tp N, the number of ranks from 1 to 64");
-  SLIM_ASSIGN(const Checkpoint source, Checkpoint::Open(input));
+  SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenForeign(input));
+  if (FindEdge(source.dialect(), Dialect::kMindIEParts) == nullptr)
+    return NoEdge(source.dialect(), Dialect::kMindIEParts).WithPath(input);
   Splitter splitter(source, options, pool, listener);
   SLIM_TRY(splitter.Plan());
   if (!options.plan_only) SLIM_TRY(CheckLossAllowed(splitter.plan(), options.allow_loss));

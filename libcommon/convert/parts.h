@@ -20,7 +20,9 @@ struct PartsOptions {
   bool to_fp16 = false;               // --dtype fp16: round a checkpoint of another dtype first
   bool allow_loss = false;
   bool keep_extra = false;
-  bool plan_only = false;  // nothing is written
+  bool plan_only = false;   // nothing is written
+  uint64_t max_memory = 0;  // bytes; 0: what the largest layer needs
+  uint64_t part_size = 0;   // of FromParts, bytes; 0: one file
 };
 
 // Refuses, by tensor name and before anything is written: types other than W8A8S, W16A16S and FLOAT

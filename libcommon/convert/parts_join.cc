@@ -5,11 +5,13 @@
 #include <cstring>
 #include <functional>
 #include <set>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "checkpoint/sparse_codec.h"
 #include "convert/parts.h"
 #include "convert/parts_files.h"
+#include "convert/tensor_loop.h"
 #include "json/json.h"
 #include "model/read_config.h"
 #include "model/tensor_parallel.h"
@@ -39,6 +41,7 @@ class Joiner {
   Status CheckKeys() const;
   Status PlanConfig();
   void AddNormCopies();
+  Status PlanMemory();
   Status WriteGroup(CheckpointWriter& writer, const JoinGroup& group) const;
   Status WriteTensors(CheckpointWriter& writer) const;
   Status PlanModule(const PartModule& module);
@@ -69,7 +72,8 @@ class Joiner {
   std::string type_;  // "W8A8S"
   std::vector<PartModule> modules_;
   std::vector<JoinGroup> groups_;
-  std::set<std::string> copies_;  // of norms
+  std::vector<uint64_t> work_bytes_;  // parallel to groups_
+  std::set<std::string> copies_;      // of norms
   ConvertPlan plan_;
 };
 
@@ -365,7 +369,26 @@ Status Joiner::Plan() {
   if (options_.to == Dialect::kMindIE) AddNormCopies();
   for (const TensorPlan& tensor : plan_.tensors)
     write.tensors.push_back({{tensor.name, tensor.to, tensor.shape}, tensor.label, 0});
+  write.part_size = options_.part_size;
+  write.shard_names = options_.part_size > 0;
+  SLIM_TRY(PlanMemory());
   return PlanConfig();
+}
+
+// The slices of all parts and what is joined of them are in memory together.
+Status Joiner::PlanMemory() {
+  std::unordered_map<std::string_view, uint64_t> sizes;
+  for (const PlannedTensor& tensor : plan_.write.tensors)
+    sizes.emplace(tensor.spec.name, ByteSize(tensor.spec.dtype, tensor.spec.shape).value());
+  uint64_t largest = 0;
+  for (const JoinGroup& group : groups_) {
+    uint64_t bytes = 0;
+    for (const std::string& name : group.names) bytes += 3 * sizes[name];
+    work_bytes_.push_back(bytes);
+    largest = std::max(largest, bytes);
+  }
+  SLIM_ASSIGN(plan_.budget, BudgetFor(largest, options_.max_memory));
+  return {};
 }
 
 Status Joiner::WriteGroup(CheckpointWriter& writer, const JoinGroup& group) const {
@@ -381,17 +404,8 @@ Status Joiner::WriteGroup(CheckpointWriter& writer, const JoinGroup& group) cons
 }
 
 Status Joiner::WriteTensors(CheckpointWriter& writer) const {
-  std::vector<std::optional<Error>> errors(groups_.size());
-  pool_.ParallelFor(groups_.size(), 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) {
-      Status status = WriteGroup(writer, groups_[i]);
-      if (!status.ok()) errors[i] = std::move(status).error();
-    }
-  });
-  for (std::optional<Error>& error : errors) {
-    if (error) return *std::move(error);
-  }
-  return {};
+  const TensorLoop loop{pool_, listener_, plan_.budget, "converting"};
+  return ForEachTensor(loop, work_bytes_, [&](size_t i) { return WriteGroup(writer, groups_[i]); });
 }
 
 Status Joiner::Write(const std::string& output, const OutputOptions& output_options) {

@@ -40,14 +40,7 @@ Result<std::vector<SourceTensor>> ByDescription(const Checkpoint& source) {
 }
 
 std::vector<SourceTensor> ByModel(const Checkpoint& source) {
-  std::unordered_map<std::string, size_t> ranks;
-  if (source.config() != nullptr) {
-    auto config = ParseModelConfig(*source.config());
-    if (config.ok()) {
-      ResolvePrefix(source, *config);
-      for (const Module& module : AllModules(*config)) ranks.emplace(module.name, ranks.size());
-    }
-  }
+  const std::unordered_map<std::string, size_t> ranks = ModuleRanks(source);
   const auto rank = [&](const TensorEntry& entry) {
     const auto found = ranks.find(std::string(SplitTensorName(entry.name).module));
     return found == ranks.end() ? ranks.size() : found->second;
@@ -72,6 +65,16 @@ int64_t ConfigGroupSize(const Checkpoint& source) {
 }
 
 }  // namespace
+
+std::unordered_map<std::string, size_t> ModuleRanks(const Checkpoint& source) {
+  std::unordered_map<std::string, size_t> ranks;
+  if (source.config() == nullptr) return ranks;
+  auto config = ParseModelConfig(*source.config());
+  if (!config.ok()) return ranks;
+  ResolvePrefix(source, *config);
+  for (const Module& module : AllModules(*config)) ranks.emplace(module.name, ranks.size());
+  return ranks;
+}
 
 // One-click's order of priority, later wins (facts: formats.md 3.3); W8A8S has no rival there.
 std::string TypeByLabels(const std::vector<SourceTensor>& tensors) {

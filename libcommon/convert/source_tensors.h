@@ -3,12 +3,16 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 
 namespace slim {
+
+// Place of each module in the model's order, by name; empty where the architecture is unknown.
+std::unordered_map<std::string, size_t> ModuleRanks(const Checkpoint& source);
 
 struct SourceTensor {
   const TensorEntry* entry = nullptr;

@@ -1,12 +1,32 @@
 #include "convert/tensor_loop.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <numeric>
 #include <optional>
 #include <vector>
 
+#include "base/text.h"
 #include "os/interrupt.h"
 
 namespace slim {
+namespace {
+
+constexpr uint64_t kUsualBudget = 64ULL << 20;
+constexpr uint64_t kOverhead = 64ULL << 20;
+
+}  // namespace
+
+Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory) {
+  const uint64_t usual = std::max(largest, kUsualBudget);
+  if (max_memory == 0) return usual;
+  if (max_memory < largest + kOverhead) {
+    return UsageError(fmt::format("--max-memory is {}, the largest layer needs {}",
+                                  HumanSize(max_memory), HumanSize(largest + kOverhead)));
+  }
+  return std::min(usual, max_memory - kOverhead);
+}
 
 Status ForEachTensor(const TensorLoop& loop, std::span<const uint64_t> sizes,
                      const std::function<Status(size_t)>& work) {

@@ -20,6 +20,11 @@ struct TensorLoop {
   std::string_view progress = {};
 };
 
+// Bytes of tensors in flight together, where the largest piece of work takes `largest`: what
+// `max_memory` leaves beside code, headers and thread stacks (0: enough to keep every thread busy).
+// A usage error where it does not hold the largest.
+Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory);
+
 // work(i) for each size, in batches of neighbours that together fit the budget. Returns the error
 // of the lowest index; stops after the batch that failed, and between tensors when a signal
 // arrived.

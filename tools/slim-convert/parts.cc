@@ -17,7 +17,17 @@ Result<ConvertPlan> ConvertParts(const ConvertRequest& request, ThreadPool& pool
   options.allow_loss = request.options.allow_loss;
   options.keep_extra = request.options.keep_extra;
   options.plan_only = request.plan;
+  options.max_memory = request.options.max_memory;
+  options.part_size = request.options.part_size;
   const bool from = HasParts(request.input);
+  if (!from && request.options.part_size > 0) {
+    return UsageError("--part-size does not go with --to mindie-parts",
+                      "MindIE reads one file a rank: more ranks (--tp) make smaller ones");
+  }
+  if (request.options.loader) {
+    return UsageError("--for does not go with mindie-parts",
+                      "repair first, then --to mindie-parts; or parts to ascendv1-v0, then --for");
+  }
   if (!from && request.options.dtype == DType::kBF16)
     return UsageError("--dtype bf16: MindIE loads compressed weights of float16 models only");
   if (from && FindEdge(Dialect::kMindIEParts, request.options.to) == nullptr)
