@@ -63,20 +63,35 @@ Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
 
 Result<Checkpoint> Checkpoint::OpenForeign(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kForeign));
-  if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  SLIM_TRY(checkpoint.Sound());
   if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;
 }
 
+Result<Checkpoint> Checkpoint::OpenForRepair(const std::string& path) {
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kForeign));
+  std::erase_if(checkpoint.problems_, [](const Error& problem) {
+    return problem.rule == "IX-missing-tensor" || problem.rule == "IX-wrong-shard" ||
+           problem.rule == "IX-unlisted-tensor" || problem.rule == "IX-total-size";
+  });
+  SLIM_TRY(checkpoint.Sound());
+  if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
+  return checkpoint;
+}
+
+Status Checkpoint::Sound() const {
+  return problems_.empty() ? Status() : Status(problems_.front());
+}
+
 Result<Checkpoint> Checkpoint::Open(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, Inspect(path, DefaultThreadCount()));
-  if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  SLIM_TRY(checkpoint.Sound());
   return checkpoint;
 }
 
 Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kOwn));
-  if (!checkpoint.problems_.empty()) return checkpoint.problems_.front();
+  SLIM_TRY(checkpoint.Sound());
   if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
   if (!checkpoint.guess_.fp8) return checkpoint;
   if (auto status = checkpoint.ShowFp8AsFloat(); !status.ok()) {
@@ -348,9 +363,18 @@ Result<LinearRecord> Checkpoint::ReadLinear(std::string_view module) const {
     SLIM_ASSIGN(record.parts[i], Read(*entry));
   }
   auto status = UnpackWeight(record, traits().packs_int4);
+  const bool added = record.scheme == Scheme::kW8A16 && AddsWeightOffset();
+  if (status.ok() && added) status = NegateFloats(record[Role::kWeightOffset]);
   if (status.ok()) status = CheckRecord(record);
   if (!status.ok()) return std::move(status).error().WithPath(path_);
   return record;
+}
+
+Status Checkpoint::Amend(QuantDescription description, std::string config_text) {
+  SLIM_ASSIGN(config_, ParseJson(config_text));
+  config_text_ = std::move(config_text);
+  description_ = std::move(description);
+  return {};
 }
 
 Status Checkpoint::CheckUnchanged() const {

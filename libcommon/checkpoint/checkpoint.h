@@ -58,6 +58,9 @@ class Checkpoint {
   static Result<Checkpoint> OpenFloat(const std::string& path);
   // The same for conversions, which also read the dialects of other ecosystems.
   static Result<Checkpoint> OpenForeign(const std::string& path);
+  // The same for repairs, which write a new index: one that disagrees with its files is no error
+  // where all files are there.
+  static Result<Checkpoint> OpenForRepair(const std::string& path);
   // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(). An
   // error only when the path is no recognisable checkpoint. The result does not depend on
   // `threads`.
@@ -101,11 +104,19 @@ class Checkpoint {
   // By name; CK-missing-tensor when it is not there.
   Result<Tensor> Read(std::string_view name) const;
 
+  // QuantDescription::AddsWeightOffset(); false without a description. ReadLinear() gives such
+  // offsets in logical form, to be subtracted.
+  bool AddsWeightOffset() const { return description_ && description_->AddsWeightOffset(); }
   // The description's label of a module's weight; FLOAT without a description. An unknown label is
   // CK-unknown-label, a missing one CK-missing-label.
   Result<Scheme> SchemeOf(std::string_view module) const;
   // All parts of one linear layer, unpacked into logical form and checked (CheckRecord).
   Result<LinearRecord> ReadLinear(std::string_view module) const;
+
+  // What description and config.json should have said, in place of what the files say: a conversion
+  // that repairs them reads the rest by it. The files stay as they are. Errors: JSON-… for a config
+  // that is no object.
+  Status Amend(QuantDescription description, std::string config_text);
 
   // Every file still is what it was at Open.
   Status CheckUnchanged() const;
@@ -124,6 +135,8 @@ class Checkpoint {
   // What Inspect() and Open() do not read is opened for conversions only.
   enum class Reads : uint8_t { kOwn, kForeign };
   static Result<Checkpoint> OpenAny(const std::string& path, int threads, Reads reads);
+  // The first problem, where there is one.
+  Status Sound() const;
   void IndexNames();
   Status ShowFp8AsFloat();
   Status ReadFp8Part(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;

@@ -75,6 +75,11 @@ const Json* QuantDescription::Global(std::string_view key) const {
   return entry == nullptr || entry->is_tensor ? nullptr : entry->value.get();
 }
 
+bool QuantDescription::AddsWeightOffset() const {
+  const Json* added = Global(kOffsetAddedKey);
+  return added != nullptr && added->AsBool() == true;
+}
+
 bool QuantDescription::GlobalsFirst() const {
   return !entries_.empty() && !entries_.front().is_tensor;
 }

@@ -33,6 +33,9 @@ class QuantDescription {
   const std::string* Label(std::string_view tensor) const;
   // A global such as "model_quant_type", or null.
   const Json* Global(std::string_view key) const;
+  // W8A16 layers mean (q + weight_offset) · weight_scale, as vllm-ascend computes, and not the
+  // difference: slim-convert --for vllm-ascend writes such checkpoints and says so by this key.
+  bool AddsWeightOffset() const;
   // The globals come before the first tensor entry (traditional writers) or after the last
   // (one-click).
   bool GlobalsFirst() const;
@@ -50,6 +53,8 @@ class QuantDescription {
   std::vector<Entry> entries_;
   NameTable by_key_;
 };
+
+inline constexpr std::string_view kOffsetAddedKey = "weight_offset_added";
 
 // The keys that describe the checkpoint and not a tensor (facts: formats.md 3.1): "version",
 // "model_quant_type", …, also with a prefix as omni models have it ("thinker.version"),

@@ -38,6 +38,7 @@ class Conversion {
   Status CheckUnchanged() const;
   Status Verify(const std::string& path, const std::string& output) const;
   Error Refusal(const Finding& finding, const std::string& output) const;
+  Status JudgeForLoader(const std::string& path) const;
 
   const Checkpoint& source_;
   const ConvertOptions& options_;
@@ -106,6 +107,7 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
                             options_.dtype ? Json(TorchDTypeName(*options_.dtype)) : Json());
   if (options_.dequantize) receipt.configuration.Set("dequantize", true);
   if (ReceiptCorrectsBias(source_.path())) receipt.configuration.Set(kBiasCorrectionKey, true);
+  if (options_.loader) receipt.configuration.Set("for", options_.loader->name);
   receipt.configuration.Set("part_size", options_.part_size);
   receipt.configuration.Set("keep_extra", options_.keep_extra);
   std::vector<std::string> names;
@@ -117,6 +119,8 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
     receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));
     receipt.loss.Set("tensor", worst->name);
   }
+  for (const Repair& repair : plan_.repairs)
+    receipt.notes.push_back({repair.subject, fmt::format("repaired: {}", repair.what)});
   for (const auto* list : {&plan_.tensors, &plan_.dropped}) {
     for (const TensorPlan& tensor : *list) {
       if (tensor.action == TensorAction::kCopy) continue;
@@ -156,7 +160,19 @@ Error Conversion::Refusal(const Finding& finding, const std::string& output) con
   return error;
 }
 
+Status Conversion::JudgeForLoader(const std::string& path) const {
+  VerifyOptions verify;
+  verify.deep = true;
+  verify.targets = {*options_.loader};
+  verify.threads = pool_.threads();
+  SLIM_ASSIGN(VerifyReport report, VerifyCheckpoint(path, verify, listener_));
+  std::erase_if(report.findings, [](const Finding& f) { return f.severity != Severity::kError; });
+  if (report.findings.empty()) return {};
+  return CannotRepair(report.findings, *options_.loader, source_.path());
+}
+
 Status Conversion::Verify(const std::string& path, const std::string& output) const {
+  if (options_.loader) return JudgeForLoader(path);
   if (TraitsOf(plan_.to).is_foreign) return CheckWrittenLayers(path, pool_, listener_);
   VerifyOptions verify;
   verify.threads = pool_.threads();
@@ -196,12 +212,11 @@ Result<ConvertPlan> Convert(const std::string& input, const std::string& output,
                             const ConvertOptions& options, const OutputOptions& output_options,
                             ThreadPool& pool, Listener& listener) {
   SLIM_TRY(CheckOutputApart(input, output));
-  SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenForeign(input));
-  ConvertOptions asked = options;
+  SLIM_ASSIGN(ConvertSource source, OpenConvertSource(input, options, pool.threads(), listener));
   // Without permission to lose, what would be lost has to be known before anything is written.
-  asked.measure = !options.allow_loss && !options.dequantize;
-  SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, asked, pool, listener));
-  Conversion conversion(source, options, std::move(plan), pool, listener);
+  source.options.measure = !options.allow_loss && !options.dequantize;
+  SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, pool, listener));
+  Conversion conversion(source.checkpoint, source.options, std::move(plan), pool, listener);
   SLIM_TRY(conversion.Run(output, output_options));
   ConvertPlan done = conversion.TakePlan();
   done.layers.clear();  // they point into the source, which ends here

@@ -44,6 +44,8 @@ Status CheckCopy(const Checkpoint& source, const TensorEntry& copy, const Tensor
       source, copy.name);
 }
 
+}  // namespace
+
 Status DropNormCopies(FormChange& change) {
   std::vector<TensorPlan> kept;
   for (TensorPlan& tensor : change.tensors) {
@@ -95,6 +97,8 @@ void AddNormCopies(FormChange& change) {
   }
   std::ranges::move(copies, std::back_inserter(change.tensors));
 }
+
+namespace {
 
 // ---- the label of W8A8_MIX
 

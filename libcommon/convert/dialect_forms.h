@@ -30,6 +30,11 @@ Status LeaveMindIEForm(FormChange& change);
 // Errors: CV-mix where W8A8 layers would come back as W8A8_MIX.
 Status EnterMindIEForm(FormChange& change);
 
+// The two steps about copies of norms by themselves: for sources that have them in the wrong
+// dialect, or lack them in the right one.
+Status DropNormCopies(FormChange& change);
+void AddNormCopies(FormChange& change);
+
 // Whether config.json of a mindie checkpoint tells that its W8A8 layers are W8A8_MIX.
 bool IsMindIEMix(const Checkpoint& source);
 

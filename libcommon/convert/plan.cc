@@ -31,9 +31,13 @@ bool IsScaleOrOffset(std::string_view suffix) {
 
 class Planner {
  public:
-  Planner(const Checkpoint& source, const ConvertOptions& options, ThreadPool& pool,
-          Listener& listener)
-      : source_(source), options_(options), pool_(pool), listener_(listener) {}
+  Planner(const Checkpoint& source, const ConvertOptions& options, std::optional<Repairs> repairs,
+          ThreadPool& pool, Listener& listener)
+      : source_(source),
+        options_(options),
+        repairs_(std::move(repairs)),
+        pool_(pool),
+        listener_(listener) {}
 
   Result<ConvertPlan> Run();
 
@@ -43,6 +47,7 @@ class Planner {
   Status CheckLabels() const;
   Status CheckLabel(const SourceTensor& tensor) const;
   Status PlanTensors();
+  Status Repair(FormChange& change);
   void PlanDTypes();
   DType WantedDType(const TensorPlan& tensor) const;
   Status MeasureLoss();
@@ -56,6 +61,7 @@ class Planner {
 
   const Checkpoint& source_;
   const ConvertOptions& options_;
+  std::optional<Repairs> repairs_;
   ThreadPool& pool_;
   Listener& listener_;
   std::vector<SourceTensor> tensors_;
@@ -75,6 +81,10 @@ Result<ConvertPlan> Planner::Run() {
   plan_.loss = edge->loss;
   SLIM_TRY(CheckSource());
   SLIM_ASSIGN(tensors_, SourceTensors(source_));
+  if (repairs_) {
+    std::erase_if(tensors_,
+                  [&](const auto& t) { return repairs_->unwanted.contains(t.entry->name); });
+  }
   SLIM_TRY(CheckLabels());
   SLIM_ASSIGN(globals_, SourceGlobals(source_, tensors_, plan_.notes));
   source_quant_type_ = globals_.model_quant_type;
@@ -84,7 +94,7 @@ Result<ConvertPlan> Planner::Run() {
   SLIM_TRY(PlanTensors());
   if (options_.dtype) PlanDTypes();
   SLIM_TRY(PlanMemory());
-  if (options_.dtype) SLIM_TRY(MeasureLoss());
+  if (options_.dtype || repairs_) SLIM_TRY(MeasureLoss());
   PlanWriting();
   NoteOrder();
   SLIM_TRY(PlanConfig());
@@ -194,7 +204,22 @@ Status Planner::PlanTensors() {
     SLIM_TRY(LeaveMindIEForm(change));
   if (plan_.from != Dialect::kMindIE && plan_.to == Dialect::kMindIE)
     SLIM_TRY(EnterMindIEForm(change));
+  if (repairs_) SLIM_TRY(Repair(change));
   plan_.quant_type = globals_.model_quant_type;
+  return {};
+}
+
+Status Planner::Repair(FormChange& change) {
+  SLIM_TRY(RepairTensors(change, plan_.to, *repairs_));
+  plan_.repairs = repairs_->done;
+  std::vector<SourceTensor> labels;
+  for (const TensorPlan& tensor : plan_.tensors) {
+    plan_.loss = std::max(plan_.loss, tensor.loss);
+    labels.push_back({nullptr, tensor.label});
+  }
+  // Dequantized layers may have been the last of the model's type.
+  const auto is_named = [&](const auto& t) { return t.label == globals_.model_quant_type; };
+  if (std::ranges::none_of(labels, is_named)) globals_.model_quant_type = TypeByLabels(labels);
   return {};
 }
 
@@ -384,7 +409,57 @@ const TensorPlan* ConvertPlan::WorstTensor() const {
 Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOptions& options,
                                    ThreadPool& pool, Listener& listener) {
   if (GoesByLayers(source.dialect(), options)) return PlanByLayers(source, options, pool, listener);
-  return Planner(source, options, pool, listener).Run();
+  return Planner(source, options, std::nullopt, pool, listener).Run();
+}
+
+Result<ConvertPlan> PlanConversion(const ConvertSource& source, ThreadPool& pool,
+                                   Listener& listener) {
+  if (GoesByLayers(source.checkpoint.dialect(), source.options))
+    return PlanByLayers(source.checkpoint, source.options, pool, listener);
+  return Planner(source.checkpoint, source.options, source.repairs, pool, listener).Run();
+}
+
+namespace {
+
+struct WeightFamily {
+  std::string_view prefix;
+  std::string_view dialects;
+};
+constexpr WeightFamily kFamilies[] = {{"quant_model_weights", "ascendv1"},
+                                      {"quant_model_weight_", "ascendv1-v0 or mindie"},
+                                      {"quant-model-", "golden-stick"}};
+
+// Which of two checkpoints in one directory is meant nobody can know.
+Status CheckOneDialect(const Checkpoint& source) {
+  std::vector<std::string> found;
+  for (const WeightFamily& family : kFamilies) {
+    const auto file = std::ranges::find_if(source.listing(), [&](const DirectoryEntry& entry) {
+      return entry.name.starts_with(family.prefix) && entry.name.ends_with(".safetensors");
+    });
+    if (file != source.listing().end())
+      found.push_back(fmt::format("{} ({})", family.dialects, Quote(file->name)));
+  }
+  if (found.size() < 2) return {};
+  return InputError("CV-mixed-dialects",
+                    fmt::format("holds weights of several dialects: {}", Join(found, ", ")),
+                    "move one of them to a directory of its own")
+      .WithPath(source.path());
+}
+
+}  // namespace
+
+Result<ConvertSource> OpenConvertSource(const std::string& path, const ConvertOptions& options,
+                                        int threads, Listener& listener) {
+  SLIM_ASSIGN(Checkpoint opened,
+              options.loader ? Checkpoint::OpenForRepair(path) : Checkpoint::OpenForeign(path));
+  SLIM_TRY(CheckOneDialect(opened));
+  ConvertSource source{std::move(opened), options, {}};
+  if (!options.loader) return source;
+  if (options.same_dialect)
+    source.options.to = DialectFor(source.checkpoint.dialect(), *options.loader);
+  SLIM_ASSIGN(source.repairs,
+              RepairStatements(source.checkpoint, *options.loader, threads, listener));
+  return source;
 }
 
 }  // namespace slim

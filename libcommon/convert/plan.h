@@ -18,6 +18,7 @@
 #include "convert/config_edit.h"
 #include "convert/edges.h"
 #include "convert/layer_target.h"
+#include "convert/repair.h"
 #include "convert/tensor_plan.h"
 #include "parallel/thread_pool.h"
 
@@ -33,6 +34,9 @@ struct ConvertOptions {
   bool keep_extra = false;  // code and unknown side files, too
   uint64_t part_size = 0;   // bytes; 0 keeps the source's sharding where the target allows it
   uint64_t max_memory = 0;  // bytes; 0: what the largest tensor needs
+  // --for: what this loader would stumble over is repaired, and the output judged for it.
+  std::optional<LoaderTarget> loader = {};
+  bool same_dialect = false;  // no --to: the source's dialect where the loader reads it
 };
 
 // One layer of a conversion by layers.
@@ -54,6 +58,7 @@ struct ConvertPlan {
   EditedConfig config;
   SideFileChoice side_files;
   std::vector<MadeFile> made_files;  // that the source's container carries
+  std::vector<Repair> repairs;
   std::vector<std::string> notes;
   uint64_t budget = 0;  // bytes of tensors in flight together
   // Conversions by layers only; the reader needs the source.
@@ -73,5 +78,19 @@ struct ConvertPlan {
 // description disagree. A lossy plan is no error: Convert() asks for allow_loss.
 Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOptions& options,
                                    ThreadPool& pool, Listener& listener);
+
+// A source as a conversion reads it: with options.loader judged, its description and config.json
+// amended, and options.to settled where options.same_dialect leaves it open.
+struct ConvertSource {
+  Checkpoint checkpoint;
+  ConvertOptions options;
+  std::optional<Repairs> repairs;  // with a loader
+};
+Result<ConvertSource> OpenConvertSource(const std::string& path, const ConvertOptions& options,
+                                        int threads, Listener& listener);
+// The same with the repairs of the source, which end up in the plan. Errors besides: LD-… for what
+// the values do not allow to repair.
+Result<ConvertPlan> PlanConversion(const ConvertSource& source, ThreadPool& pool,
+                                   Listener& listener);
 
 }  // namespace slim

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 
 #include "base/bytes.h"
@@ -306,6 +307,22 @@ void DequantizeWeightRow(const LinearRecord& record, uint64_t n_index, std::span
   const auto input_scale = static_cast<float>(ElementAsDouble(record[Role::kInputScale].view(), 0));
   DequantizeRow(weight.as<int8_t>().data() + n_index * k, k, deq_scale / input_scale, 0.0F,
                 row.data());
+}
+
+Status NegateFloats(Tensor& tensor) {
+  if (tensor.empty()) return {};
+  const uint64_t width = DTypeBits(tensor.dtype) / 8;
+  if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kF16 && tensor.dtype != DType::kBF16) {
+    return InputError("LIN-dtype",
+                      fmt::format("is {}, wanted F32, F16 or BF16", DTypeName(tensor.dtype)));
+  }
+  const std::span<std::byte> bytes = tensor.data.bytes();
+  for (size_t at = 0; at < bytes.size(); at += width) {
+    const auto value = bytes.subspan(at, width);
+    const bool zero = std::ranges::all_of(value, [](std::byte b) { return b == std::byte{0}; });
+    if (!zero) value.back() ^= std::byte{0x80};
+  }
+  return {};
 }
 
 }  // namespace slim

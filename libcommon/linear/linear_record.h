@@ -49,6 +49,10 @@ Status CheckRecord(const LinearRecord& record);
 // A part's values as float32, in order; for deq_scale the values whatever the encoding.
 std::vector<float> PartAsFloats(const LinearRecord& record, Role role);
 
+// Flips the signs of F32, F16 or BF16 values, zeros as they are; LIN-dtype for another dtype. An
+// empty tensor stays empty.
+Status NegateFloats(Tensor& tensor);
+
 // One row of the weight as float32, dequantized: (q − weight_offset) · weight_scale (facts:
 // formats.md 6.2; for static types without weight_scale, deq_scale / input_scale stands in). `row`
 // has k elements; the record has passed CheckRecord and its scheme CanDequantize.

@@ -117,13 +117,18 @@ std::string ConvertPlanText(const ConvertPlan& plan, bool all_tensors) {
   text += fmt::format("tensors: {} written ({}), {} of them as they are; {} dropped\n",
                       plan.tensors.size(), HumanSize(plan.bytes()), plan.Unchanged(),
                       plan.dropped.size());
+  if (!plan.repairs.empty()) text += "repairs:\n";
+  for (const Repair& repair : plan.repairs)
+    text += fmt::format("  {}: {}\n", Escape(repair.subject), repair.what);
   for (const TensorPlan& tensor : plan.tensors) {
     if (all_tensors || tensor.action != TensorAction::kCopy) text += TensorLine(tensor);
   }
   for (const TensorPlan& tensor : plan.dropped) text += TensorLine(tensor);
   text += "files:\n";
   for (const ConfigEdit& edit : plan.config.edits) text += EditLine(edit);
-  if (plan.config.edits.empty()) text += "  copied      config.json\n";
+  const bool repaired = std::ranges::any_of(
+      plan.repairs, [](const Repair& repair) { return repair.subject.starts_with("config.json"); });
+  if (plan.config.edits.empty() && !repaired) text += "  copied      config.json\n";
   text += FileLines(plan.side_files);
   for (const std::string& note : plan.notes) text += fmt::format("note: {}\n", Escape(note));
   return text;
@@ -142,6 +147,14 @@ std::string ConvertPlanJson(const ConvertPlan& plan, const std::optional<std::st
   json.Set("loss_class", LossClassName(plan.loss));
   json.Set("loss", LossJson(plan));
   json.Set("bytes", plan.bytes());
+  Json repairs = Json::Array();
+  for (const Repair& repair : plan.repairs) {
+    Json item = Json::Object();
+    item.Set("subject", repair.subject);
+    item.Set("what", repair.what);
+    repairs.Push(std::move(item));
+  }
+  json.Set("repairs", std::move(repairs));
   Json tensors = Json::Array();
   for (const auto* list : {&plan.tensors, &plan.dropped}) {
     for (const TensorPlan& tensor : *list) tensors.Push(TensorJson(tensor));

@@ -367,6 +367,8 @@ class AtbJudge {
       return false;
     }
     for (const std::string_view part : PartsOfScheme()) CheckPart(module, part);
+    if (scheme_ == "w8a16" && judge_.context.checkpoint().AddsWeightOffset())
+      judge_.CheckOffset(module, 2.0);
     if (scheme_ == "w8a8_dynamic" || scheme_ == "w8a8_pdmix") {
       if (judge_.deep && !judge_.IsZero(module.name + ".weight_offset") &&
           judge_.files.Find(module.name + ".weight_offset")) {

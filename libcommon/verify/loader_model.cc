@@ -140,6 +140,17 @@ const LoaderModule* LoaderModel::Find(std::string_view name) const {
   return found == NameTable::kNone ? nullptr : &modules[found];
 }
 
+std::vector<std::string> FusedWith(std::string_view module) {
+  const TensorNameParts name = SplitTensorName(module);
+  const FusedNames* fused = FusedOf(name.suffix);
+  if (fused == nullptr || !ExpertsOf(module).empty()) return {std::string(module)};
+  std::vector<std::string> members;
+  for (const std::string_view leaf : fused->members) {
+    if (!leaf.empty()) members.push_back(fmt::format("{}.{}", name.module, leaf));
+  }
+  return members;
+}
+
 LoaderModel BuildLoaderModel(const VerifyContext& context) {
   LoaderModel model;
   if (const Json* config = context.checkpoint().config(); config != nullptr) {

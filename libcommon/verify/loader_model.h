@@ -47,6 +47,10 @@ struct LoaderModel {
   NameTable by_name;
 };
 
+// The modules that loaders fuse with this one, itself among them, by the last part of its name; the
+// module alone where nothing is fused with it.
+std::vector<std::string> FusedWith(std::string_view module);
+
 LoaderModel BuildLoaderModel(const VerifyContext& context);
 
 }  // namespace slim

@@ -273,7 +273,8 @@ class VllmJudge {
     judge_.CheckModule(module, label, Policy());
     CheckBias(module, label);
     if (label == "W8A8_DYNAMIC" || label == "W8A8_MIX") judge_.CheckOffset(module, 1.0);
-    if (label == "W8A16") judge_.CheckOffset(module, 2.0);
+    if (label == "W8A16" && !judge_.context.checkpoint().AddsWeightOffset())
+      judge_.CheckOffset(module, 2.0);
   }
 
   void CheckVocabulary(const LoaderModule& module) {

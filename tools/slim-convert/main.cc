@@ -1,4 +1,3 @@
-#include "checkpoint/checkpoint.h"
 #include "cli/run_tool.h"
 #include "convert/convert.h"
 #include "kernels/isa.h"
@@ -14,8 +13,9 @@ slim::Result<int> Plan(const slim::ConvertRequest& request, slim::ThreadPool& po
   if (slim::IsOfParts(request)) {
     SLIM_ASSIGN(plan, slim::ConvertParts(request, pool, console));
   } else {
-    SLIM_ASSIGN(const slim::Checkpoint source, slim::Checkpoint::OpenForeign(request.input));
-    SLIM_ASSIGN(plan, slim::PlanConversion(source, request.options, pool, console));
+    SLIM_ASSIGN(const slim::ConvertSource source,
+                slim::OpenConvertSource(request.input, request.options, request.threads, console));
+    SLIM_ASSIGN(plan, slim::PlanConversion(source, pool, console));
   }
   const bool all_tensors = console.level() == slim::LogLevel::kDebug;
   SLIM_TRY(console.Print(console.json() ? slim::ConvertPlanJson(plan, std::nullopt)

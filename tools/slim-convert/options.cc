@@ -28,10 +28,16 @@ constexpr Flag DTypeFlag(std::string_view choices, std::string_view help) {
 }
 
 constexpr Flag kFlags[] = {
+    {.name = "for",
+     .kind = FlagKind::kText,
+     .help = "repair what this loader would refuse or read wrongly, with or without --to; "
+             "slim-verify --list-profiles names them",
+     .value = "PROFILE[@VERSION]",
+     .group = "Conversion"},
     {.name = "to",
      .kind = FlagKind::kText,
      .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie, mindie-parts, "
-             "compressed-tensors, gptq or gguf",
+             "compressed-tensors, gptq, golden-stick or gguf",
      .value = "DIALECT",
      .group = "Conversion"},
     {.name = "dequantize",
@@ -111,19 +117,29 @@ Result<ConvertRequest> ReadCompressorRequest(const Arguments& arguments) {
   return request;
 }
 
+Status CheckDType(const ConvertOptions& options) {
+  if (options.dtype != DType::kF32 || options.dequantize) return {};
+  return UsageError("--dtype fp32 needs --dequantize: no Ascend dialect is fp32");
+}
+
 Status ReadTarget(const Arguments& arguments, ConvertOptions& options) {
   options.dequantize = arguments.Has("dequantize");
+  if (arguments.Has("for")) {
+    SLIM_ASSIGN(options.loader, ParseLoaderTarget(arguments.Text("for")));
+    options.same_dialect = !arguments.Has("to");
+  }
+  if (options.same_dialect && !options.dequantize) return CheckDType(options);
   if (!options.dequantize || arguments.Has("to")) {
     SLIM_ASSIGN(const std::string to, arguments.Required("to"));
     SLIM_ASSIGN(options.to, ParseDialect(to));
   } else {
     options.to = Dialect::kHf;
   }
+  if (options.loader && TraitsOf(options.to).is_foreign)
+    return UsageError("--for repairs Ascend dialects, --to names another");
   if (options.dequantize && options.to != Dialect::kHf)
     return UsageError("--dequantize writes hf, --to names another dialect");
-  if (options.dtype == DType::kF32 && !options.dequantize)
-    return UsageError("--dtype fp32 needs --dequantize: no Ascend dialect is fp32");
-  return {};
+  return CheckDType(options);
 }
 
 }  // namespace

@@ -145,6 +145,8 @@ Result<LinearRecord> AscendLayers::Read(const LogicalLayer& layer, Parts parts) 
         layer.is_linear ? *ParseRole(SplitTensorName(entry->name).suffix) : Role::kWeight;
     if (role == Role::kWeight && parts == Parts::kAllButWeight) continue;
     SLIM_ASSIGN(record[role], ReadPartAs(source_, *entry, layer.part(role)->shape));
+    const bool added = layer.scheme == Scheme::kW8A16 && source_.AddsWeightOffset();
+    if (role == Role::kWeightOffset && added) SLIM_TRY(NegateFloats(record[role]));
   }
   return record;
 }
