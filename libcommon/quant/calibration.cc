@@ -87,6 +87,12 @@ Result<CalibrationTokens> LoadCalibration(const Checkpoint& checkpoint, const Mo
   }
   if (tokens.samples.empty())
     return InputError("CALIB-empty", "no sample has any token").WithPath(file);
+  const auto is_first = [&](const auto& sample) { return sample == tokens.samples.front(); };
+  if (tokens.samples.size() > 1 && std::ranges::all_of(tokens.samples, is_first)) {
+    listener.Warning(
+        fmt::format("all {} calibration samples are alike: ranges and scales follow from one text",
+                    tokens.samples.size()));
+  }
   if (cut > 0) {
     listener.Warning(fmt::format(
         "{} of {} calibration samples are longer than the context of {} tokens and were cut", cut,
