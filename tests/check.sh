@@ -5,7 +5,7 @@
 #   sh tests/check.sh [--long] [PART...]
 #
 # Parts: those of the line below, and tidy; without one all but tidy. --long fuzzes 10 minutes a target, sends the server
-# 10 000 malformed requests and adds tidy.
+# 10 000 malformed requests, corrupts 1000 checkpoints instead of 300 and adds tidy.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
 # either the tests that need them are skipped.
@@ -20,7 +20,8 @@ for word in "$@"; do
     --long)
       fuzz_seconds=600
       SLIM_SERVER_FUZZ=10000
-      export SLIM_SERVER_FUZZ
+      SLIM_CORRUPTIONS=1000
+      export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS
       ;;
     *)
       case " $all_parts tidy " in
@@ -194,7 +195,7 @@ for part in $parts; do
       ;;
     cli) need_build release && run "command-line tests" python3 tests/run.py -j "$jobs" ;;
     flags)
-      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py tests/quant_report_test.py tests/robustness_test.py tests/corruption_test.py tests/loader_truth_test.py tests/user_threads_test.py
+      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py tests/quant_report_test.py tests/robustness_test.py tests/corruption_test.py tests/loader_truth_test.py tests/user_threads_test.py tests/golden_verify_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;

@@ -2,7 +2,7 @@
 """Random single corruptions of checkpoints: of their structure, each found without a manifest; of their data, each found with one
 and named; and no false alarm on untouched ones.
 
-SLIM_CORRUPTIONS sets how many of each (default 300). Structure: a tensor that is gone or has another name, dtype or shape, another
+SLIM_CORRUPTIONS sets how many of each (default 300; check.sh --long sets 1000). Structure: a tensor that is gone or has another name, dtype or shape, another
 label, another shape-bearing value in config.json, a weight file that is gone. Data: a flipped bit, a zeroed page, two tensors of one
 shape swapped, another value in a JSON file, another byte in a side file.
 """
@@ -19,11 +19,17 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "testdata" / "golden"
+SHARED = ROOT.parent / "shared"
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
 COUNT = int(os.environ.get("SLIM_CORRUPTIONS", "300"))
 BASES = [GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static", GOLDEN / "traditional" / "mini-qwen2-bfloat16" / "m0-w8a8-m1",
          GOLDEN / "one-click" / "mini-qwen3-float16" / "w8a8-static"]
 PAGE = 4096
+
+
+def shares():
+    """How many of COUNT each base gets."""
+    return [COUNT // len(BASES) + (number < COUNT % len(BASES)) for number in range(len(BASES))]
 
 
 def header_of(content):
@@ -224,9 +230,9 @@ class Corruption(unittest.TestCase):
 
     def test_structure_needs_no_manifest(self):
         wanted = []
-        for base in BASES:
+        for share, base in zip(shares(), BASES):
             corruptor = StructureCorruptor(base, random.Random(base.name))
-            for _ in range(COUNT // len(BASES)):
+            for _ in range(share):
                 folder = self.folder / f"s{len(wanted)}"
                 wanted.append((folder, f"{base.name}: {corruptor.write(folder)}"))
         reports = self.run_tool(paths=[folder for folder, _ in wanted])["reports"]
@@ -238,12 +244,12 @@ class Corruption(unittest.TestCase):
 
     def test_every_corruption_is_named(self):
         wanted = []
-        for base in BASES:
+        for share, base in zip(shares(), BASES):
             rng = random.Random(base.name)
             manifest = self.folder / f"{len(wanted)}.json"
             subprocess.run([BIN / "slim-verify", "-q", "--manifest", "write", "--manifest-file", manifest, base], check=True)
             corruptor = Corruptor(base, manifest, rng)
-            for _ in range(COUNT // len(BASES)):
+            for _ in range(share):
                 folder = self.folder / f"c{len(wanted)}"
                 wanted.append((folder, *corruptor.write(folder)))
         reports = self.run_tool("--manifest", "check", paths=[folder for folder, _, _ in wanted])["reports"]
@@ -260,29 +266,58 @@ class Corruption(unittest.TestCase):
         quoted = [finding["message"].split("'")[1] for finding in findings if "'" in finding["message"]]
         return subject is None or subject in quoted or any(subject == finding["tensor"] for finding in findings)
 
+    def untouched(self, number, golden):
+        """A copy as people have it: plain, or links into a cache; harmless files beside; side files of the other generation."""
+        folder = self.folder / f"{number}" / "snapshot"
+        folder.mkdir(parents=True)
+        blobs = folder.parent / "blobs"
+        blobs.mkdir()
+        for index, file in enumerate(sorted(golden.iterdir())):
+            if not file.is_file():
+                continue
+            (blobs / str(index)).symlink_to(file) if number % 3 else shutil.copyfile(file, blobs / str(index))
+            (folder / file.name).symlink_to(pathlib.Path("..") / "blobs" / str(index))
+        for extra in ("README.md", "LICENSE", ".gitattributes", "notes.txt")[:number % 5]:
+            (folder / extra).write_text("harmless\n")
+        if number % 2:
+            self.modernize(folder)
+        return folder
+
+    @staticmethod
+    def modernize(folder):
+        """As transformers 5 saves the side files: dtype, rope_parameters, TokenizersBackend, the chat template in a file of its own."""
+        config = json.loads((folder / "config.json").read_text())
+        if "torch_dtype" in config:
+            config["dtype"] = config.pop("torch_dtype")
+        if "rope_theta" in config:
+            config["rope_parameters"] = {"rope_theta": config.pop("rope_theta"), "rope_type": "default"}
+        config["transformers_version"] = "5.2.0"
+        (folder / "config.json").unlink()
+        (folder / "config.json").write_text(json.dumps(config, indent=2))
+        tokenizer = folder / "tokenizer_config.json"
+        if tokenizer.exists():
+            document = json.loads(tokenizer.read_text())
+            document["tokenizer_class"] = "TokenizersBackend"
+            template = document.pop("chat_template", None)
+            tokenizer.unlink()
+            tokenizer.write_text(json.dumps(document, indent=2))
+            if template is not None:
+                (folder / "chat_template.jinja").write_text(template)
+
     def test_no_false_alarm(self):
-        """Copies, the cache's links to blobs, and harmless files beside: no error without a manifest, no finding with one."""
-        goldens = sorted(path.parent for path in GOLDEN.rglob("config.json"))
-        paths = []
-        for number in range(200):
-            golden = goldens[number % len(goldens)]
-            folder = self.folder / f"{number}" / "snapshot"
-            folder.mkdir(parents=True)
-            blobs = folder.parent / "blobs"
-            blobs.mkdir()
-            for index, file in enumerate(sorted(golden.iterdir())):
-                if not file.is_file():
-                    continue
-                (blobs / str(index)).symlink_to(file) if number % 3 else shutil.copyfile(file, blobs / str(index))
-                (folder / file.name).symlink_to(pathlib.Path("..") / "blobs" / str(index))
-            for extra in ("README.md", "LICENSE", ".gitattributes", "notes.txt")[:number % 5]:
-                (folder / extra).write_text("harmless\n")
-            paths.append(folder)
+        """200 untouched ones: no error without a manifest, no finding with one."""
+        folders = [GOLDEN, ROOT / "testdata" / "foreign"] + [folder for folder in (SHARED / "golden",) if folder.is_dir()]
+        goldens = sorted({path.parent.name + str(path.parent.parent.name): path.parent
+                          for folder in folders for path in folder.rglob("config.json")}.values())
+        paths = [self.untouched(number, goldens[number % len(goldens)]) for number in range(200)]
+        dialects = set()
         for report in self.run_tool("--deep", paths=paths)["reports"]:
             self.assertEqual(report.get("errors"), 0, report)
+            dialects.add(report["dialect"])
         self.run_tool("--manifest", "write", paths=paths)
         for report in self.run_tool("--manifest", "check", paths=paths)["reports"]:
             self.assertEqual(report["findings"], [])
+        print(f"no false alarm on {len(paths)} untouched copies of {len(goldens)} checkpoints: {', '.join(sorted(dialects))}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from checkpoint_files import Tensor, tensor, write_safetensors  # noqa: E402
+
 GOLDEN = ROOT / "testdata" / "golden" / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static"
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
 SECONDS = 5
@@ -67,6 +70,71 @@ def corpus():
             data = bytes.fromhex(data.decode())
         prefix = b"" if length == b"none" else struct.pack("<Q", len(header) if length == b"auto" else int(length))
         yield name.decode(), header, prefix + header + data, verdict.decode()
+
+
+def damaged(content, rng, header_only):
+    """Cut, flipped and replaced; of a safetensors file within its header."""
+    end = 8 + struct.unpack("<Q", content[:8])[0] if header_only else len(content)
+    yield content[:rng.randrange(end)]
+    for _ in range(12):
+        flipped = bytearray(content)
+        flipped[rng.randrange(end)] ^= 1 << rng.randrange(8)
+        yield bytes(flipped)
+    for old, new in ((b"64", b"18446744073709551615"), (b"64", b"-1"), (b"[", b"[["), (b"I8", b"F4"), (b"F16", b"I64"), (b":", b": null,"),
+                     (b"32", b"0"), (b"true", b"{}"), (b"\"", b"")):
+        at = content.find(old, rng.randrange(end) // 2, end)
+        if at >= 0:
+            changed = content[8 if header_only else 0:at] + new + content[at + len(old):]
+            shift = len(new) - len(old)
+            yield struct.pack("<Q", end - 8 + shift) + changed if header_only else changed
+    if not header_only:
+        yield from (b"", b"null", b"[]", b"[" * 100000, b'{"a":' * 5000, b"\xff\xfe{\0}\0")
+
+
+def foreign_bases(folder):
+    """One small checkpoint of each dialect of another ecosystem, and a directory of parts."""
+    def write(name, config, tensors, description=None):
+        target = folder / name
+        target.mkdir(parents=True)
+        write_safetensors(target / "model.safetensors", {"model.norm.weight": tensor("F16", [64], [1.0] * 64), **tensors})
+        sizes = dict(model_type="qwen2", hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+                     num_key_value_heads=2, vocab_size=64, torch_dtype="float16")
+        (target / "config.json").write_text(json.dumps({**sizes, **config}))
+        for file, document in (description or {}).items():
+            (target / file).write_text(json.dumps(document))
+        return target
+
+    q = "model.layers.0.self_attn.q_proj"
+    codes = tensor("I8", [64, 64], [i % 120 - 60 for i in range(4096)])
+    scale = tensor("F16", [64, 1], [0.01] * 64)
+    words = {q + ".qweight": tensor("I32", [8, 64], range(512)), q + ".qzeros": tensor("I32", [2, 8], [0x77777777] * 16),
+             q + ".scales": tensor("F16", [2, 64], [0.01] * 128)}
+    yield write("gptq", {"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": True, "desc_act": False}},
+                {**words, q + ".g_idx": tensor("I32", [64], [j // 32 for j in range(64)])})
+    yield write("awq", {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"}},
+                {**words, q + ".qweight": tensor("I32", [64, 8], range(512))})
+    yield write("fp8", {"quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [32, 32]}},
+                {q + ".weight": Tensor("F8_E4M3", [64, 64], codes.data), q + ".weight_scale_inv": tensor("F32", [2, 2], [0.5] * 4)})
+    arguments = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False}
+    yield write("ct", {"quantization_config": {"quant_method": "compressed-tensors", "quantization_status": "compressed", "config_groups":
+                                               {"group_0": {"targets": ["Linear"], "weights": arguments}}}},
+                {q + ".weight": codes, q + ".weight_scale": scale})
+    layer = {q + ".weight": codes, q + ".weight_scale": tensor("F16", [64], [0.01] * 64), q + ".weight_offset": tensor("I32", [64], [0] * 64)}
+    yield write("golden-stick", {}, layer, {"quantization_description.json": {**{name: "W8A16" for name in layer},
+                                                                               "model.norm.weight": "FLOAT"}})
+    parts = write("parts", {"quantize": "w8a8sc"}, {})
+    (parts / "model.safetensors").unlink()
+    c = "transformer.h.0.attn.c_attn"
+    packed = {c + ".weight": tensor("I8", [100], [1] * 100), c + ".index": tensor("I8", [8], [0] * 8),
+              c + ".info": tensor("I64", [5], [8, 8, 64, 96, 1]), c + ".input_scale": tensor("F16", [1], [0.1]),
+              c + ".input_offset": tensor("I8", [1], [0]), c + ".deq_scale": tensor("I64", [96], [0x38000000] * 96),
+              c + ".quant_bias": tensor("I32", [96], [0] * 96)}
+    for rank in range(2):
+        part = parts / f"part{rank}-of-2"
+        part.mkdir()
+        write_safetensors(part / "quant_model_weight_w8a8sc.safetensors", packed)
+        (part / "quant_model_description.json").write_text(json.dumps({"model_quant_type": "W8A8SC", **{name: "W8A8SC" for name in packed}}))
+    yield parts
 
 
 class Robustness(unittest.TestCase):
@@ -168,6 +236,27 @@ class Robustness(unittest.TestCase):
         for folder in paths[::10]:
             code, out = self.run_tool("--manifest", "check", "--manifest-file", manifest, "--json", folder)
             self.assertEqual(code, 1, out)
+
+    def test_damaged_foreign_checkpoints(self):
+        """Headers, descriptions and configurations of other ecosystems and of tensor-parallel parts, damaged."""
+        rng = random.Random(4)
+        paths = []
+        for base in foreign_bases(self.folder / "bases"):
+            for path in sorted(path for path in base.rglob("*") if path.suffix in (".json", ".safetensors")):
+                for variant in damaged(path.read_bytes(), rng, path.suffix == ".safetensors"):
+                    folder = self.folder / str(len(paths))
+                    shutil.copytree(base, folder)
+                    (folder / path.relative_to(base)).write_bytes(variant)
+                    paths.append(folder)
+        reports = self.reports("--deep", "--for", "mindie,mindie-atb,vllm-ascend,sglang,vllm-mindspore", paths=paths)
+        self.assertGreater(len({report.get("dialect") for report in reports}), 5)
+        if INSTRUMENTED:
+            return
+        for folder in paths[::25]:
+            code, peak, seconds = self.peak(folder)
+            self.assertIn(code, (0, 1, 3))
+            self.assertLessEqual(peak, 64 + 1)
+            self.assertLessEqual(seconds, SECONDS)
 
     def test_damaged_manifests(self):
         model = self.folder / "model"

@@ -56,8 +56,8 @@ void Checkpoint::IndexNames() {
 
 Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kOwn));
-  if (checkpoint.guess_.fp8) return UnreadDialect("fp8", path);
-  if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
+  if (checkpoint.dialect() == Dialect::kGguf) return UnreadDialect(checkpoint.traits().name, path);
+  if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;
 }
 
@@ -80,11 +80,15 @@ Result<Checkpoint> Checkpoint::OpenForRepair(const std::string& path) {
 }
 
 Status Checkpoint::Sound() const {
+  // Each part is a checkpoint; the directory of all of them has no tensors of its own.
+  if (dialect() == Dialect::kMindIEParts) return UnreadDialect(traits().name, path_);
   return problems_.empty() ? Status() : Status(problems_.front());
 }
 
 Result<Checkpoint> Checkpoint::Open(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, Inspect(path, DefaultThreadCount()));
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kOwn));
+  if (checkpoint.guess_.fp8) return UnreadDialect("fp8", path);
+  if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
   SLIM_TRY(checkpoint.Sound());
   return checkpoint;
 }

@@ -61,8 +61,9 @@ class Checkpoint {
   // The same for repairs, which write a new index: one that disagrees with its files is no error
   // where all files are there.
   static Result<Checkpoint> OpenForRepair(const std::string& path);
-  // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(). An
-  // error only when the path is no recognisable checkpoint. The result does not depend on
+  // Lenient, for slim-verify: everything that can be opened is, and the rest is in problems(); the
+  // dialects of other ecosystems, too, and directories of parts, which have no tensors of their
+  // own. An error only when the path is no recognisable checkpoint. The result does not depend on
   // `threads`.
   static Result<Checkpoint> Inspect(const std::string& path, int threads);
 

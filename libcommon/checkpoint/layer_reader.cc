@@ -13,6 +13,30 @@
 
 namespace slim {
 
+namespace {
+
+Result<std::unique_ptr<LayerReader>> OpenForeignLayers(const Checkpoint& source,
+                                                       std::vector<Error>* problems) {
+  switch (source.dialect()) {
+    case Dialect::kCompressedTensors:
+      return OpenCompressedTensors(source, problems);
+    case Dialect::kGptq:
+      return OpenGptq(source, problems);
+    case Dialect::kAwq:
+      return OpenAwq(source, problems);
+    case Dialect::kGguf:
+      return OpenGguf(source);
+    case Dialect::kGoldenStick:
+      return OpenGoldenStick(source, problems);
+    case Dialect::kFp8Block:
+      return OpenFp8Block(source, problems);
+    default:
+      return InternalError(fmt::format("no reader for {}", source.traits().name));
+  }
+}
+
+}  // namespace
+
 Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source) {
   switch (source.dialect()) {
     case Dialect::kHf:
@@ -20,22 +44,14 @@ Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source) {
     case Dialect::kAscendV1V0:
     case Dialect::kMindIE:
       return OpenAscendLayers(source);
-    case Dialect::kCompressedTensors:
-      return OpenCompressedTensors(source);
-    case Dialect::kGptq:
-      return OpenGptq(source);
-    case Dialect::kAwq:
-      return OpenAwq(source);
-    case Dialect::kGguf:
-      return OpenGguf(source);
-    case Dialect::kGoldenStick:
-      return OpenGoldenStick(source);
-    case Dialect::kFp8Block:
-      return OpenFp8Block(source);
-    case Dialect::kMindIEParts:
-      break;  // directories of their own, joined by convert/
+    default:
+      return OpenForeignLayers(source, nullptr);
   }
-  return InternalError(fmt::format("no reader for {}", source.traits().name));
+}
+
+Result<std::unique_ptr<LayerReader>> InspectLayers(const Checkpoint& source,
+                                                   std::vector<Error>& problems) {
+  return OpenForeignLayers(source, &problems);
 }
 
 LogicalLayer PlainLayer(const TensorEntry& entry) {

@@ -81,6 +81,10 @@ class LayerReader {
 
 // By the source's dialect. Errors name the tensor that is missing, misshapen or not understood.
 Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source);
+// Lenient, for slim-verify and dialects of other ecosystems: what is amiss with a layer is added to
+// `problems`, and the layer is left out. An error only where the system refuses to read.
+Result<std::unique_ptr<LayerReader>> InspectLayers(const Checkpoint& source,
+                                                   std::vector<Error>& problems);
 
 // A tensor that belongs to no linear layer, or a float one.
 LogicalLayer PlainLayer(const TensorEntry& entry);

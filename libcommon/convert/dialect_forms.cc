@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
-#include "convert/scale_bias.h"
+#include "checkpoint/scale_bias.h"
 #include "linear/int4.h"
 
 namespace slim {

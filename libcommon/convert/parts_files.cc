@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 
 #include "base/text.h"
+#include "checkpoint/dialects/mindie_parts.h"
 #include "checkpoint/sparse_codec.h"
 #include "convert/parts.h"
 #include "model/tensor_parallel.h"
@@ -14,28 +13,6 @@
 
 namespace slim {
 namespace {
-
-struct PartName {
-  uint64_t rank = 0;
-  uint64_t ranks = 0;
-};
-
-std::optional<PartName> ParsePartName(std::string_view name) {
-  constexpr std::string_view kPart = "part";
-  constexpr std::string_view kOf = "-of-";
-  const size_t of = name.find(kOf);
-  if (!name.starts_with(kPart) || of == std::string_view::npos) return {};
-  const auto number = [](std::string_view text) -> std::optional<uint64_t> {
-    uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return {};
-    return value;
-  };
-  const auto rank = number(name.substr(kPart.size(), of - kPart.size()));
-  const auto ranks = number(name.substr(of + kOf.size()));
-  if (!rank || !ranks || *ranks == 0 || *ranks > 1024) return {};
-  return PartName{*rank, *ranks};
-}
 
 Error PartsError(const std::string& path, std::string message, std::string hint) {
   return InputError("CV-parts", std::move(message), std::move(hint)).WithPath(path);
@@ -118,7 +95,7 @@ Result<std::vector<std::string>> FindParts(const std::string& path) {
   std::map<uint64_t, std::string> parts;
   std::optional<uint64_t> ranks;
   for (const DirectoryEntry& entry : listing) {
-    const auto part = ParsePartName(entry.name);
+    const auto part = ParsePartDirectory(entry.name);
     if (!part || entry.kind != FileKind::kDirectory) continue;
     if (ranks && *ranks != part->ranks) {
       return PartsError(path, fmt::format("holds parts of {} and of {} ranks", *ranks, part->ranks),
@@ -143,7 +120,7 @@ bool HasParts(const std::string& path) {
   if (KindOf(path) != FileKind::kDirectory) return false;
   const auto listing = ListDirectory(path);
   return listing.ok() && std::ranges::any_of(*listing, [](const DirectoryEntry& entry) {
-           return entry.kind == FileKind::kDirectory && ParsePartName(entry.name).has_value();
+           return entry.kind == FileKind::kDirectory && ParsePartDirectory(entry.name).has_value();
          });
 }
 

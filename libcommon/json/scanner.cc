@@ -11,6 +11,11 @@ namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
+// The rule of a value that is not the one expected: a text that ends here is no JSON at all.
+std::string_view RuleOf(std::string_view kind) {
+  return kind == "end of text" ? "JSON-syntax" : "JSON-type";
+}
+
 // True when none of eight bytes of a string is a quote, a backslash or below 0x20: names of tensors
 // are most of a header.
 bool IsPlain(uint64_t bytes) {
@@ -94,14 +99,14 @@ std::string_view JsonScanner::NextKind() {
 
 Status JsonScanner::BeginObject() {
   if (!Consume('{'))
-    return Fail("JSON-type", fmt::format("found {}, expected an object", NextKind()));
+    return Fail(RuleOf(NextKind()), fmt::format("found {}, expected an object", NextKind()));
   first_ = true;
   return {};
 }
 
 Status JsonScanner::BeginArray() {
   if (!Consume('['))
-    return Fail("JSON-type", fmt::format("found {}, expected an array", NextKind()));
+    return Fail(RuleOf(NextKind()), fmt::format("found {}, expected an array", NextKind()));
   first_ = true;
   return {};
 }
@@ -193,7 +198,7 @@ Status JsonScanner::DecodeEscape(std::string& out) {
 
 Result<std::string_view> JsonScanner::String() {
   if (!Consume('"'))
-    return Fail("JSON-type", fmt::format("found {}, expected a string", NextKind()));
+    return Fail(RuleOf(NextKind()), fmt::format("found {}, expected a string", NextKind()));
   const size_t begin = position_;
   while (text_.size() - position_ >= 8 && IsPlain(LoadLe<uint64_t>(&text_[position_]))) {
     position_ += 8;
@@ -228,7 +233,7 @@ Result<std::string_view> JsonScanner::String() {
 Result<uint64_t> JsonScanner::Unsigned() {
   const std::string_view kind = NextKind();
   if (kind != "number")
-    return Fail("JSON-type", fmt::format("found {}, expected an unsigned integer", kind));
+    return Fail(RuleOf(kind), fmt::format("found {}, expected an unsigned integer", kind));
   if (text_[position_] == '-')
     return Fail("JSON-number", "negative number, expected an unsigned integer");
   const size_t begin = position_;

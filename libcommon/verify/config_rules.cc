@@ -113,6 +113,7 @@ void CheckFloatDType(VerifyContext& context) {
   for (const LayerTensors& layer : context.layers().layers()) {
     const TensorEntry* weight = layer[Role::kWeight];
     if (weight == nullptr || layer.IsQuantized() || !IsFloating(weight->dtype)) continue;
+    if (DTypeBits(weight->dtype) <= 8) continue;  // codes of FP8
     if (weight->dtype == *context.model_dtype()) continue;
     ++others[weight->dtype];
     if (first == nullptr) first = weight;
@@ -142,9 +143,15 @@ void CheckSideFiles(VerifyContext& context) {
                                "vocab.json with merges.txt, vocab.txt, *.tiktoken"});
   }
   if (!has("special_tokens_map.json")) {
+    const bool sparse = context.IsDialect(Dialect::kMindIEParts) ||
+                        context.quant_type() == "W8A8S" || context.quant_type() == "W8A8SC";
     context.Report(
-        "SIDE-no-special-tokens-map",
+        sparse ? RuleName("SIDE-sparse-special-tokens") : RuleName("SIDE-no-special-tokens-map"),
         {.wanted = "special_tokens_map.json", .message = "special_tokens_map.json is not there"});
+  }
+  if (!has("configuration.json")) {
+    context.Report("SIDE-no-configuration",
+                   {.wanted = "configuration.json", .message = "configuration.json is not there"});
   }
   for (const DirectoryEntry& file : checkpoint.side_files()) {
     if (KindOfSideFile(file.name) != SideFileKind::kUnknown) continue;

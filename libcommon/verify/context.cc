@@ -123,6 +123,37 @@ void VerifyContext::Report(const Error& problem) {
   findings_.push_back(std::move(finding));
 }
 
+namespace {
+
+// Rules of a reader's errors by the names that they have here; empty: another check reports them.
+std::string_view RuleOfReader(std::string_view rule) {
+  if (rule == "CK-missing-tensor") return "LIN-missing-part";
+  if (rule == "CV-scheme") return "LIN-unread-type";
+  if (rule == "CK-missing-label") return "";  // DE-missing-entry
+  return rule;
+}
+
+}  // namespace
+
+Status VerifyContext::ReadForeign() {
+  if (!checkpoint_.traits().is_foreign) return {};
+  std::vector<Error> problems;
+  SLIM_ASSIGN(foreign_, InspectLayers(checkpoint_, problems));
+  for (Error& problem : problems) {
+    const std::string_view rule = RuleOfReader(problem.rule);
+    if (rule.empty() || (incomplete_ && rule == "LIN-missing-part")) continue;
+    problem.rule = rule;
+    Report(problem);
+  }
+  for (const LogicalLayer& layer : foreign_->layers()) foreign_by_name_[layer.name] = &layer;
+  return {};
+}
+
+const LogicalLayer* VerifyContext::FindForeign(std::string_view name) const {
+  const auto found = foreign_by_name_.find(name);
+  return found == foreign_by_name_.end() ? nullptr : found->second;
+}
+
 std::vector<Finding> VerifyContext::TakeFindings() {
   SortFindings(findings_);
   return std::move(findings_);

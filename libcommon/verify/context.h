@@ -2,6 +2,8 @@
 // and the place to report to. Internal to verify/.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/layer_reader.h"
 #include "verify/layer_tensors.h"
 #include "verify/verify.h"
 
@@ -50,6 +53,14 @@ class VerifyContext {
   // A problem that opening the checkpoint met.
   void Report(const Error& problem);
 
+  // Reads the layers of a dialect of another ecosystem and reports what is amiss with them. An
+  // error only where the system refuses to read.
+  Status ReadForeign();
+  // Those that could be read; null for other dialects.
+  const LayerReader* foreign() const { return foreign_.get(); }
+  // By the module's, or the tensor's, name.
+  const LogicalLayer* FindForeign(std::string_view name) const;
+
   // Sorted by rule, then by tensor in natural order; empties the context.
   std::vector<Finding> TakeFindings();
 
@@ -65,6 +76,8 @@ class VerifyContext {
   std::optional<DType> model_dtype_;
   std::string quant_type_;
   bool incomplete_ = false;
+  std::unique_ptr<LayerReader> foreign_;
+  std::map<std::string_view, const LogicalLayer*> foreign_by_name_;
   std::mutex mutex_;
   std::vector<Finding> findings_;
 };
@@ -74,6 +87,7 @@ void CheckContainer(VerifyContext& context);    // container_rules.cc: headers, 
 void CheckConfig(VerifyContext& context);       // config_rules.cc: config.json and side files
 void CheckDescription(VerifyContext& context);  // description_rules.cc: entries, labels, globals
 void CheckLinears(VerifyContext& context);      // linear_rules.cc: parts of a layer by type
+void CheckForeign(VerifyContext& context);      // foreign_rules.cc: other ecosystems
 void CheckFusedGroups(VerifyContext& context);  // fused_rules.cc: what loaders fuse; norm copies
 void CheckModel(VerifyContext& context);        // model_rules.cc: against config.json's sizes
 void CheckLoaders(VerifyContext& context, bool deep);  // loader_rules.cc: as each --for would load

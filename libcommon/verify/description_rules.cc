@@ -205,7 +205,9 @@ void CheckModelQuantType(VerifyContext& context) {
   for (const QuantDescription::Entry& entry : context.description()->entries()) {
     if (entry.is_tensor) labels.insert(entry.label);
   }
-  if (labels.empty() || labels.contains(type)) {
+  // S003's sample labels the layers of a W8A8S checkpoint W8A8SC.
+  const bool sample = type == "W8A8S" && labels.contains("W8A8SC");
+  if (labels.empty() || labels.contains(type) || sample) {
     // The one-click writer names the highest of several types; others name the configured one.
     if (!context.IsDialect(Dialect::kAscendV1) || labels.empty() || type == ByPriority(labels) ||
         type != "FLOAT")
@@ -221,6 +223,28 @@ void CheckModelQuantType(VerifyContext& context) {
                       "'model_quant_type' is {}, the layers are {}", Quote(type),
                       fmt::join(std::set<std::string_view>(labels.begin(), labels.end()), ", ")),
                   .path = path});
+}
+
+// The mindie writer labels the layers of a mixed type W8A8 (formats.md 13.4); only the arguments it
+// keeps in config.json tell.
+void CheckMixLabel(VerifyContext& context) {
+  const Json* config = context.checkpoint().config();
+  const Json* block = config == nullptr ? nullptr : config->Find("quantization_config");
+  const Json* mix = block == nullptr || !block->is_object() ? nullptr : block->Find("pdmix");
+  if (mix == nullptr || mix->AsBool() != true) return;
+  const auto& entries = context.description()->entries();
+  const auto labelled = [&](std::string_view label) {
+    return std::ranges::find_if(entries, [&](const QuantDescription::Entry& entry) {
+      return entry.is_tensor && entry.label == label;
+    });
+  };
+  const auto first = labelled("W8A8");
+  if (first == entries.end() || labelled("W8A8_MIX") != entries.end()) return;
+  context.Report("DE-mix-label", {.tensor = first->key,
+                                  .found = "W8A8",
+                                  .wanted = "W8A8_MIX",
+                                  .message = "is labelled W8A8, config.json says pdmix",
+                                  .path = DescriptionPath(context)});
 }
 
 // "group_size" lives in the description, in mindie in config.json's quantization_config.
@@ -316,6 +340,11 @@ void CheckNames(VerifyContext& context) {
 }  // namespace
 
 void CheckDescription(VerifyContext& context) {
+  if (context.IsDialect(Dialect::kMindIEParts)) return;  // each part has one
+  if (context.IsDialect(Dialect::kGoldenStick)) {
+    if (context.description() != nullptr) CheckEntries(context);
+    return;
+  }
   if (!context.checkpoint().traits().has_description) return;
   CheckNames(context);
   if (context.description() == nullptr) return;  // reported by CheckContainer
@@ -324,6 +353,7 @@ void CheckDescription(VerifyContext& context) {
   CheckLabelsOfLayers(context);
   CheckVersion(context);
   CheckModelQuantType(context);
+  CheckMixLabel(context);
   CheckGroupSize(context);
   CheckKvCache(context);
 }

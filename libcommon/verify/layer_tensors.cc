@@ -43,6 +43,9 @@ LayerTable::LayerTable(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {
     const auto [found, fresh] = meanings.try_emplace(*layer.label);
     if (fresh) found->second = MeaningOf(*layer.label);
     if (found->second) layer.scheme = found->second->scheme;
+    const TensorEntry* weight = layer[Role::kWeight];
+    if (layer.scheme == Scheme::kW8A8SC && weight != nullptr && weight->shape.size() == 2)
+      layer.scheme = Scheme::kW8A8S;  // not compressed (LIN-sparse-label)
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "checkpoint/scale_bias.h"
 #include "dtype/scalar_convert.h"
 #include "verify/value_scan.h"
 
@@ -62,6 +63,7 @@ class LayerChecker {
     CheckSymmetricOffset();
     CheckDeqProduct();
     SLIM_TRY(CheckFinite(Role::kBias));
+    SLIM_TRY(CheckScaleBias());
     if (layer_[Role::kWeight] != nullptr) SLIM_TRY(CheckWeight(*layer_[Role::kWeight]));
     for (const TensorEntry* other : layer_.others) SLIM_TRY(CheckOther(*other));
     return {};
@@ -74,6 +76,17 @@ class LayerChecker {
     return ElementAsDouble(parts_[Index(role)].view(), index);
   }
   uint64_t Count(Role role) const { return parts_[Index(role)].elements(); }
+  // The number that a tensor holds, however often; golden-stick repeats those of an input for each
+  // column.
+  std::optional<double> OneValue(Role role) const {
+    if (!Has(role) || Count(role) == 0) return {};
+    const double first = Value(role, 0);
+    for (uint64_t i = 1; i < Count(role); ++i) {
+      if (Value(role, i) != first) return {};
+    }
+    return first;
+  }
+  bool IsGoldenStick() const { return context_.IsDialect(Dialect::kGoldenStick); }
 
   Status ReadParts() {
     for (size_t i = 0; i < kRoleCount; ++i) {
@@ -89,7 +102,8 @@ class LayerChecker {
   Status CheckFinite(const TensorEntry& entry) { return CheckFiniteValues(context_, entry); }
 
   Status CheckOther(const TensorEntry& entry) {
-    const bool scale = entry.name.ends_with("_scale");
+    const bool scale = entry.name.ends_with("_scale") || entry.name.ends_with("_scale_inv") ||
+                       entry.name.ends_with(".scales") || entry.name.ends_with(".scale");
     if ((!scale && !entry.name.ends_with("_offset")) || !IsPlainFloat(entry.dtype))
       return CheckFinite(entry);
     SLIM_ASSIGN(const Tensor tensor, context_.checkpoint().Read(entry));
@@ -166,9 +180,10 @@ class LayerChecker {
   }
 
   void CheckDeqProduct() {
-    if (deq_.empty() || !Has(Role::kInputScale) || Count(Role::kInputScale) != 1) return;
+    const auto one = OneValue(Role::kInputScale);
+    if (deq_.empty() || !one) return;
     if (!Has(Role::kWeightScale) || Count(Role::kWeightScale) != deq_.size()) return;
-    const double input_scale = Value(Role::kInputScale, 0);
+    const double input_scale = *one;
     Offenders offenders;
     double wanted = 0;
     for (uint64_t i = 0; i < deq_.size(); ++i) {
@@ -179,6 +194,35 @@ class LayerChecker {
     }
     ReportOffenders(context_, "VAL-deq-product", *layer_[Role::kDeqScale], offenders,
                     fmt::format("are not input_scale * weight_scale ({})", wanted));
+  }
+
+  // 8 · Σ q · scale (formats.md 6.6). Two-stage writers round both scales to bfloat16 on the way.
+  Status CheckScaleBias() {
+    const TensorEntry* weight = layer_[Role::kWeight];
+    if (!Has(Role::kScaleBias) || weight == nullptr || weight->shape.size() != 2) return {};
+    if (weight->dtype != DType::kI8 || !Has(Role::kWeightScale)) return {};
+    auto wanted = ScaleBiasOf(context_.checkpoint(), std::string(layer_.module),
+                              context_.checkpoint().traits().packs_int4);
+    if (!wanted.ok()) return wanted.error().code == ErrorCode::kInput ? Status() : wanted.error();
+    // Writers give names that their lists do not know the dequantized weight instead.
+    if (wanted->shape != layer_[Role::kScaleBias]->shape) return {};
+    const uint64_t columns = wanted->shape[1];
+    const double codes = 8.0 * static_cast<double>(weight->shape[1] / columns);
+    const double rounding = Has(Role::kWeightScaleSecond) ? 0x1p-6 : 0x1p-16;
+    Offenders offenders;
+    double right = 0;
+    for (uint64_t i = 0; i < wanted->elements(); ++i) {
+      const double scale = std::abs(Value(Role::kWeightScale, i / columns));
+      const double exact = wanted->as<float>()[i];
+      if (std::abs(Value(Role::kScaleBias, i) - exact) <=
+          rounding * (8 * codes * scale + std::abs(exact)))
+        continue;
+      if (offenders.count == 0) right = exact;
+      offenders.Add(i, Value(Role::kScaleBias, i));
+    }
+    ReportOffenders(context_, "VAL-scale-bias", *layer_[Role::kScaleBias], offenders,
+                    fmt::format("are not 8 times the sum of codes times scale ({})", right));
+    return {};
   }
 
   Status CheckWeight(const TensorEntry& weight) {
@@ -276,8 +320,8 @@ class LayerChecker {
   bool CanFold(const TensorEntry& weight) const {
     const uint64_t n = weight.shape[0];
     return Has(Role::kQuantBias) && layer_[Role::kQuantBias]->dtype == DType::kI32 &&
-           Count(Role::kQuantBias) == n && deq_.size() == n && Has(Role::kInputOffset) &&
-           Count(Role::kInputOffset) == 1 && (!Has(Role::kBias) || Count(Role::kBias) == n);
+           Count(Role::kQuantBias) == n && deq_.size() == n && OneValue(Role::kInputOffset) &&
+           (!Has(Role::kBias) || Count(Role::kBias) == n);
   }
 
   // facts: formats.md 6.4 and the row of section 12: one-click writers divide the bias in the
@@ -292,8 +336,17 @@ class LayerChecker {
            0x1p-23 * (std::abs(correction) + std::abs(bias_term));
   }
 
+  // golden-stick rounds the product of the scales (deq), and its product with the sum, to the dtype
+  // of the scales; in float16 both are subnormal as a rule.
+  double GoldenStickTolerance(double correction, double deq) const {
+    const TensorEntry* scale = layer_[Role::kWeightScale];
+    if (scale == nullptr || scale->dtype != DType::kF16) return 1.0 + 0x1p-6 * std::abs(correction);
+    const double product = 0x1p-11 + 0x1p-25 / deq;
+    return 1.0 + std::abs(correction) * (product + 0x1p-10) + 0x1p-25 / deq;
+  }
+
   void CheckQuantBias(const std::vector<int64_t>& row_sums) {
-    const double offset = Value(Role::kInputOffset, 0);
+    const double offset = *OneValue(Role::kInputOffset);
     // Half a step of every weight times the whole range of its input.
     constexpr double kWidestCorrection = 0.5 * 255;
     const auto inputs = static_cast<double>(layer_[Role::kWeight]->shape.at(1));
@@ -302,12 +355,15 @@ class LayerChecker {
     Offenders offenders;
     double wanted = 0;
     for (uint64_t i = 0; i < row_sums.size(); ++i) {
-      if (!std::isfinite(deq_[i]) || deq_[i] <= 0) continue;  // has its own finding
-      const double bias_term = Has(Role::kBias) ? Value(Role::kBias, i) / deq_[i] : 0.0;
+      if (!std::isfinite(deq_[i]) || deq_[i] <= 0) continue;       // has its own finding
+      const bool has_bias = Has(Role::kBias) && !IsGoldenStick();  // which adds it by itself
+      const double bias_term = has_bias ? Value(Role::kBias, i) / deq_[i] : 0.0;
       const double correction = static_cast<double>(row_sums[i]) * offset;
       const double exact = bias_term - correction;
       const double found = Value(Role::kQuantBias, i);
-      if (!(std::abs(found - exact) > FoldTolerance(bias_term, correction) + added)) continue;
+      const double tolerance = IsGoldenStick() ? GoldenStickTolerance(correction, deq_[i])
+                                               : FoldTolerance(bias_term, correction);
+      if (!(std::abs(found - exact) > tolerance + added)) continue;
       if (offenders.count == 0) wanted = std::nearbyint(exact);
       offenders.Add(i, found);
     }

@@ -20,6 +20,9 @@ struct ValueTotals {
 // Reads every tensor of the layer, `layer[Role::kWeight]` in pieces.
 Status CheckLayerValues(VerifyContext& context, const LayerTensors& layer, ValueTotals& totals);
 
+// What only the packing of a dialect of another ecosystem can have (foreign_values.cc).
+Status CheckForeignValues(VerifyContext& context, const LogicalLayer& layer);
+
 // Any tensor: no NaN, no infinity, no torn pages. Reads it in pieces.
 // `digest` sees its bytes, too, unless it is null.
 Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry,

@@ -8,13 +8,14 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "checkpoint/sparse_codec.h"
 #include "verify/context.h"
 
 namespace slim {
 namespace {
 
 enum class Presence : uint8_t { kRequired, kOptional };
-enum class DTypeSet : uint8_t { kI8, kU8, kI32, kF8E4M3, kFloats, kFloatsOrI8, kF32OrI64 };
+enum class DTypeSet : uint8_t { kI8, kU8, kI32, kI64, kF8E4M3, kFloats, kFloatsOrI8, kF32OrI64 };
 enum class PartShape : uint8_t {
   kMatrix,          // [n, k]
   kPackedMatrix,    // two dimensions; n is known from the scales only
@@ -24,7 +25,11 @@ enum class PartShape : uint8_t {
   kLikeScale,       // as weight_scale
   kBlocks32,        // [n, ceil(k / 32)]
   kBlocks32Packed,  // the same, two codes a byte of the weight
-  kRows             // n rows
+  kRows,            // n rows
+  kStream,          // [x], compressed: 0 < x < n · k
+  kSparseIndex,     // [8 · tiles]
+  kSparseInfo,      // [5]
+  kLikeQuantBias    // [n] where the weight does not show n
 };
 
 struct Part {
@@ -56,6 +61,8 @@ std::vector<DType> Members(DTypeSet set) {
       return {DType::kU8};
     case DTypeSet::kI32:
       return {DType::kI32};
+    case DTypeSet::kI64:
+      return {DType::kI64};
     case DTypeSet::kF8E4M3:
       return {DType::kF8E4M3};
     case DTypeSet::kFloats:
@@ -93,6 +100,7 @@ std::optional<Shape> WantedShape(const LayerTensors& layer, PartShape shape,
   const TensorEntry* weight = layer[Role::kWeight];
   const TensorEntry* scale = layer[Role::kWeightScale];
   if (shape == PartShape::kOne) return Shape{1};
+  if (shape == PartShape::kSparseInfo) return Shape{5};
   if (shape == PartShape::kLikeScale)
     return scale == nullptr ? std::nullopt : std::optional(scale->shape);
   if (weight == nullptr || weight->shape.size() != 2) return std::nullopt;
@@ -136,6 +144,9 @@ class LinearChecker {
 
   void Check(const LayerTensors& layer) {
     if (layer.IsNormCopy()) return;
+    const TensorEntry* bias = layer[Role::kBias];
+    const bool linear = layer[Role::kWeight] != nullptr && layer[Role::kWeight]->shape.size() == 2;
+    if (linear && bias != nullptr) biases_[bias->dtype].push_back(bias);
     if (layer[Role::kWeight] == nullptr) {
       CheckHeadless(layer);
     } else if (layer.scheme && *layer.scheme == Scheme::kFloat) {
@@ -148,6 +159,15 @@ class LinearChecker {
   void Finish() {
     ReportScaleDTypes();
     ReportMixedDeq();
+    ReportOddBiases();
+    if (first_sparse_label_ == nullptr) return;
+    context_.Report("LIN-sparse-label",
+                    {.tensor = first_sparse_label_->name,
+                     .found = "W8A8SC",
+                     .wanted = "W8A8S",
+                     .message = fmt::format("{} layers are labelled W8A8SC, their weights are "
+                                            "matrices",
+                                            sparse_labels_)});
   }
 
  private:
@@ -194,6 +214,8 @@ class LinearChecker {
     const auto parts = by_scheme_.find(*layer.scheme);
     if (parts == by_scheme_.end()) return;
     const bool whole = !context_.incomplete() && !IsSplitForTensorParallel(layer);
+    if (*layer.label == "W8A8SC" && *layer.scheme == Scheme::kW8A8S && sparse_labels_++ == 0)
+      first_sparse_label_ = layer[Role::kWeight];
     for (const Part* part : parts->second) {
       const TensorEntry* entry = FindPart(layer, part->suffix);
       if (entry != nullptr) {
@@ -221,6 +243,7 @@ class LinearChecker {
                        .message = fmt::format("has dtype {}, {} wants {}", DTypeName(entry.dtype),
                                               SchemeLabel(*layer.scheme), Names(part.dtypes))});
     }
+    if (part.shape == PartShape::kStream) return CheckStream(layer, entry);
     if (part.shape == PartShape::kMatrix || part.shape == PartShape::kPackedMatrix) {
       if (entry.shape.size() == 2) return;
       context_.Report("LIN-shape", {.tensor = entry.name,
@@ -230,7 +253,64 @@ class LinearChecker {
                                                            ShapeText(entry.shape))});
       return;
     }
+    if (part.shape == PartShape::kSparseIndex) return CheckSparseIndex(layer, entry);
+    if (part.shape == PartShape::kLikeQuantBias) {
+      const TensorEntry* bias = layer[Role::kQuantBias];
+      const auto size = SparseSize(layer);
+      const uint64_t rows = size              ? size->first
+                            : bias == nullptr ? 0
+                                              : ElementCount(bias->shape).value_or(0);
+      return CheckShape(entry, rows == 0 ? std::nullopt : std::optional(Shape{rows}));
+    }
     CheckShape(entry, WantedShape(layer, part.shape, entry));
+  }
+
+  // A compressed weight is shorter than what it stands for.
+  void CheckStream(const LayerTensors& layer, const TensorEntry& entry) {
+    const auto [n, k] = SparseSize(layer).value_or(std::pair<uint64_t, uint64_t>());
+    const auto whole = CheckedMul(n, k);
+    const bool fits = entry.shape.size() == 1 && entry.shape[0] > 0 &&
+                      (n == 0 || !whole || entry.shape[0] < *whole);
+    if (fits) return;
+    context_.Report(
+        "LIN-shape",
+        {.tensor = entry.name,
+         .found = ShapeText(entry.shape),
+         .wanted = "[x]",
+         .message = n == 0 ? fmt::format("has shape {}, a compressed weight has [x]",
+                                         ShapeText(entry.shape))
+                           : fmt::format("has shape {}, compressed from [{}, {}] it is "
+                                         "[x] with x below {}",
+                                         ShapeText(entry.shape), n, k, whole.value_or(0))});
+  }
+
+  // n and k of a compressed layer, as `info` gives them ([8, 8, k, n, 1]).
+  std::optional<std::pair<uint64_t, uint64_t>> SparseSize(const LayerTensors& layer) const {
+    const TensorEntry* info = FindPart(layer, "info");
+    if (info == nullptr || info->dtype != DType::kI64 || info->shape != Shape{5}) return {};
+    const auto tensor = context_.checkpoint().Read(*info);
+    if (!tensor.ok()) return {};
+    const auto values = tensor->as<int64_t>();
+    if (values[2] <= 0 || values[3] <= 0) return {};
+    return std::pair(static_cast<uint64_t>(values[3]), static_cast<uint64_t>(values[2]));
+  }
+
+  // source document S003: ⌈⌈k/32⌉/8⌉ · ⌈⌈n/16⌉/8⌉ · 8. Where nobody says k, a multiple of the part
+  // that n gives.
+  void CheckSparseIndex(const LayerTensors& layer, const TensorEntry& entry) {
+    if (const auto size = SparseSize(layer))
+      return CheckShape(entry, Shape{SparseIndexBytes(size->first, size->second)});
+    const TensorEntry* bias = layer[Role::kQuantBias];
+    const uint64_t n = bias == nullptr || bias->shape.size() != 1 ? 0 : bias->shape[0];
+    const uint64_t unit = n == 0 ? 8 : SparseIndexBytes(n, 1);
+    const bool fits = entry.shape.size() == 1 && entry.shape[0] > 0 && entry.shape[0] % unit == 0;
+    if (fits) return;
+    context_.Report("LIN-shape",
+                    {.tensor = entry.name,
+                     .found = ShapeText(entry.shape),
+                     .wanted = fmt::format("a multiple of {}", unit),
+                     .message = fmt::format("has shape {}, wanted one dimension, a multiple of {}",
+                                            ShapeText(entry.shape), unit)});
   }
 
   void CheckShape(const TensorEntry& entry, const std::optional<Shape>& wanted) {
@@ -320,9 +400,24 @@ class LinearChecker {
                                           Quote(first_deq_->name), DTypeName(first_deq_->dtype))});
   }
 
-  // ascendv1 keeps every scale in F32 (the goldens); S001 wants the input scales of the others in
-  // the model's dtype.
-  // Writers give both the same dtype.
+  // Writers give all biases of linears one dtype: the few that differ were changed by somebody.
+  void ReportOddBiases() {
+    if (biases_.size() < 2) return;
+    const auto most =
+        std::ranges::max_element(biases_, {}, [](const auto& row) { return row.second.size(); });
+    for (const auto& [dtype, entries] : biases_) {
+      if (dtype == most->first) continue;
+      context_.Report(
+          "LIN-bias-dtype",
+          {.tensor = entries.front()->name,
+           .found = std::string(DTypeName(dtype)),
+           .wanted = std::string(DTypeName(most->first)),
+           .message = fmt::format("{} biases are {}, {} are {}", entries.size(), DTypeName(dtype),
+                                  most->second.size(), DTypeName(most->first))});
+    }
+  }
+
+  // Writers give a weight's scale and offset the same dtype.
   void CheckOffsetDType(const LayerTensors& layer) {
     const TensorEntry* scale = layer[Role::kWeightScale];
     const TensorEntry* offset = layer[Role::kWeightOffset];
@@ -335,6 +430,8 @@ class LinearChecker {
                                             DTypeName(offset->dtype), DTypeName(scale->dtype))});
   }
 
+  // ascendv1 keeps every scale in F32 (the goldens); S001 wants the input scales of the others in
+  // the model's dtype.
   void CountScaleDTypes(const LayerTensors& layer) {
     const bool one_click = context_.IsDialect(Dialect::kAscendV1);
     if (!one_click) CheckOffsetDType(layer);
@@ -375,7 +472,10 @@ class LinearChecker {
 
   VerifyContext& context_;
   std::map<Scheme, std::vector<const Part*>> by_scheme_;
+  std::map<DType, std::vector<const TensorEntry*>> biases_;  // of linears
   const TensorEntry* first_deq_ = nullptr;
+  const TensorEntry* first_sparse_label_ = nullptr;
+  uint64_t sparse_labels_ = 0;
   const TensorEntry* other_deq_ = nullptr;
   std::map<std::pair<Role, DType>, std::pair<uint64_t, const TensorEntry*>> odd_scales_;
 };
@@ -405,6 +505,7 @@ bool ReportMissingDescription(VerifyContext& context) {
 
 void CheckLinears(VerifyContext& context) {
   if (context.checkpoint().traits().has_description && context.description() == nullptr) return;
+  if (context.checkpoint().traits().is_foreign) return;  // their readers look at layers
   if (ReportMissingDescription(context)) return;
   LinearChecker checker(context);
   for (const LayerTensors& layer : context.layers().layers()) checker.Check(layer);

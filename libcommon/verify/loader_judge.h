@@ -143,6 +143,8 @@ void JudgeParallel(LoaderJudge& judge);
 // config.json's dtype for loaders that read both spellings; nothing when it is absent or unknown.
 std::optional<DType> NamedDType(const VerifyContext& context, bool torch_dtype_only);
 
+// Of a directory of compressed parts, whoever loads it.
+void JudgeCompressed(VerifyContext& context, const LoaderModel& model, const LoaderTarget& target);
 void JudgeVllm(VerifyContext& context, const LoaderModel& model, const LoaderTarget& target,
                bool deep);
 void JudgeMindie(VerifyContext& context, const LoaderModel& model, const LoaderTarget& target,

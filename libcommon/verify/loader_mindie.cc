@@ -161,6 +161,15 @@ class RuntimeJudge {
     // The float parameter takes what has its shape and refuses what has not.
     const LoaderTensor weight = judge_.files.Find(module.name + ".weight");
     const bool fits = weight && (module.n == 0 || weight.entry->shape == Shape{module.n, module.k});
+    if (!fits && weight) {
+      judge_.Report("LD-shape", Effect::kCrashes,
+                    {.tensor = module.name + ".weight",
+                     .found = ShapeText(weight.entry->shape),
+                     .wanted = ShapeText({module.n, module.k}),
+                     .message = fmt::format("has shape {}, the float parameter {}",
+                                            ShapeText(weight.entry->shape),
+                                            ShapeText({module.n, module.k}))});
+    }
     judge_.Report("LD-type", fits ? Effect::kLoadsWrong : Effect::kCrashes,
                   {.tensor = module.name + ".weight",
                    .found = std::string(label),

@@ -81,6 +81,19 @@ void CheckGroup(LoaderJudge& judge, const LoaderGroup& group) {
   if (common == "W8A8" || common == "W8A8S") judge.CheckInputs(group, Effect::kLoadsWrong);
 }
 
+// Its own method for golden-stick knows two labels (golden/golden-stick/README.md).
+void CheckGoldenStick(LoaderJudge& judge) {
+  for (const QuantDescription::Entry& entry : judge.description->entries()) {
+    if (!entry.is_tensor || entry.label == "FLOAT" || entry.label == "W8A8") continue;
+    judge.Report("LD-type", Effect::kRefuses,
+                 {.tensor = entry.key,
+                  .found = entry.label,
+                  .message = fmt::format("is {}, which it does not support for golden-stick",
+                                         Quote(entry.label))});
+    return;
+  }
+}
+
 }  // namespace
 
 void JudgeMindSpore(VerifyContext& context, const LoaderModel& model, const LoaderTarget& target,
@@ -90,6 +103,7 @@ void JudgeMindSpore(VerifyContext& context, const LoaderModel& model, const Load
   JudgeFiles(judge, Effect::kDegrades);
   if (!FindDescription(judge)) return;
   CheckModules(judge);
+  if (context.IsDialect(Dialect::kGoldenStick)) return CheckGoldenStick(judge);
   for (const LoaderModule& module : model.modules) {
     const bool vocabulary = module.use == ModuleUse::kEmbedding || module.use == ModuleUse::kHead;
     const std::string* label = judge.Label(module.name + ".weight");

@@ -8,6 +8,10 @@ void CheckLoaders(VerifyContext& context, bool deep) {
   if (context.targets().empty()) return;
   const LoaderModel model = BuildLoaderModel(context);
   for (const LoaderTarget& target : context.targets()) {
+    if (context.IsDialect(Dialect::kMindIEParts)) {
+      JudgeCompressed(context, model, target);
+      continue;
+    }
     switch (target.loader) {
       case Loader::kMindieAtb:
         JudgeAtb(context, model, target, deep);

@@ -100,8 +100,30 @@ void CheckParameter(VerifyContext& context, const ModelConfig& model, const Modu
   ReportMissing(context, owner, suffix, model);
 }
 
+// Of a dialect of another ecosystem: by the logical shape that its reader gave the layer.
+void CheckForeignModule(VerifyContext& context, const ModelConfig& model, const Module& module) {
+  const LogicalLayer* layer = context.FindForeign(module.name);
+  if (layer == nullptr) layer = context.FindForeign(module.name + ".weight");
+  if (layer != nullptr) {
+    const TensorEntry& entry = *layer->sources.front();
+    if (layer->shape() == module.weight_shape) return;
+    context.Report("MODEL-shape", {.tensor = entry.name,
+                                   .found = ShapeText(layer->shape()),
+                                   .wanted = ShapeText(module.weight_shape),
+                                   .message = fmt::format(
+                                       "is a layer of shape {}, config.json gives {}",
+                                       ShapeText(layer->shape()), ShapeText(module.weight_shape))});
+    return;
+  }
+  const bool tied_head = module.name == kLmHeadName && model.tie_word_embeddings;
+  // A layer that has tensors and was not read has its own finding.
+  if (context.layers().Find(module.name) != nullptr || context.incomplete() || tied_head) return;
+  ReportMissing(context, module.name, "weight", model);
+}
+
 void CheckModule(VerifyContext& context, const ModelConfig& model, const Module& module) {
   if (module.kind == ModuleKind::kParameter) return CheckParameter(context, model, module);
+  if (context.foreign() != nullptr) return CheckForeignModule(context, model, module);
   const LayerTensors* layer = context.layers().Find(module.name);
   const TensorEntry* weight = layer == nullptr ? nullptr : (*layer)[Role::kWeight];
   const bool tied_head = module.name == kLmHeadName && model.tie_word_embeddings;

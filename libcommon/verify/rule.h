@@ -40,7 +40,17 @@ inline constexpr DialectSet kOnAscendV1 = On(Dialect::kAscendV1);
 inline constexpr DialectSet kOnAscendV1V0 = On(Dialect::kAscendV1V0);
 inline constexpr DialectSet kOnMindIE = On(Dialect::kMindIE);
 inline constexpr DialectSet kQuantized = kOnAscendV1 | kOnAscendV1V0 | kOnMindIE;
-inline constexpr DialectSet kAnyDialect = kOnHf | kQuantized;
+inline constexpr DialectSet kOnCompressedTensors = On(Dialect::kCompressedTensors);
+inline constexpr DialectSet kOnGptq = On(Dialect::kGptq);
+inline constexpr DialectSet kOnAwq = On(Dialect::kAwq);
+inline constexpr DialectSet kOnFp8Block = On(Dialect::kFp8Block);
+inline constexpr DialectSet kOnGoldenStick = On(Dialect::kGoldenStick);
+inline constexpr DialectSet kForeign =
+    kOnCompressedTensors | kOnGptq | kOnAwq | kOnFp8Block | kOnGoldenStick;
+inline constexpr DialectSet kWithCodes = kQuantized | kForeign;
+inline constexpr DialectSet kDescribed = kQuantized | kOnGoldenStick;
+inline constexpr DialectSet kOnParts = On(Dialect::kMindIEParts);
+inline constexpr DialectSet kAnyDialect = kOnHf | kQuantized | kForeign | kOnParts;
 inline constexpr DialectSet kContainer = kAnyDialect | kOnSingleFile;
 // Quantization types of the layers that a rule is about, one bit a Scheme.
 constexpr uint64_t On(Scheme scheme) { return uint64_t{1} << static_cast<unsigned>(scheme); }
@@ -50,6 +60,9 @@ inline constexpr uint64_t kSymmetric =
     On(Scheme::kW8A8) | On(Scheme::kW8A8Mix) | On(Scheme::kW8A8Dynamic);
 inline constexpr uint64_t kUnpackedInt4 =
     On(Scheme::kW4A4Dynamic) | On(Scheme::kW4A4FlatQuantDynamic);
+inline constexpr uint64_t kSparse =
+    On(Scheme::kW8A8S) | On(Scheme::kW8A8SC) | On(Scheme::kW16A16S) | On(Scheme::kW16A16SC);
+inline constexpr uint64_t kPackedInt8Activations = On(Scheme::kW4A8Dynamic);
 inline constexpr uint64_t kKvCache = On(Scheme::kC8);
 // Loaders (bits of LoaderVersion); kEvery: the rule is about the files, whoever loads them.
 inline constexpr LoaderSet kEvery = ~LoaderSet{0};

@@ -8,7 +8,7 @@
 namespace slim {
 
 Result<std::vector<TensorRow>> ListTensors(const std::string& path) {
-  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Open(path));
+  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::OpenForeign(path));
   std::vector<TensorRow> rows;
   rows.reserve(checkpoint.tensors().size());
   for (const TensorEntry& entry : checkpoint.tensors()) {

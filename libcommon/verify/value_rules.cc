@@ -21,6 +21,12 @@ struct Task {
   const LayerTensors* layer = nullptr;
   const TensorEntry* entry = nullptr;
   uint64_t bytes = 0;
+  const LogicalLayer* foreign = nullptr;
+};
+
+struct TaskList {
+  std::vector<Task> tasks;
+  std::vector<LayerTensors> typed;  // layers of other ecosystems, with the type their reader found
 };
 
 uint64_t BytesOf(const LayerTensors& layer) {
@@ -30,22 +36,33 @@ uint64_t BytesOf(const LayerTensors& layer) {
   return bytes;
 }
 
-std::vector<Task> Plan(const VerifyContext& context) {
-  std::vector<Task> tasks;
+TaskList Plan(const VerifyContext& context) {
+  TaskList list;
+  std::vector<Task>& tasks = list.tasks;
+  list.typed.reserve(context.layers().layers().size());
   for (const LayerTensors& layer : context.layers().layers()) {
-    if (layer.IsQuantized() && !layer.IsNormCopy()) {
-      tasks.push_back({&layer, nullptr, BytesOf(layer)});
+    if (context.foreign() != nullptr) {
+      const LogicalLayer* found = context.FindForeign(layer.module);
+      if (found != nullptr && found->is_quantized()) {
+        list.typed.push_back(layer);
+        list.typed.back().scheme = found->scheme;
+        tasks.push_back({&list.typed.back(), nullptr, BytesOf(layer), found});
+        continue;
+      }
+    } else if (layer.IsQuantized() && !layer.IsNormCopy()) {
+      tasks.push_back({&layer, nullptr, BytesOf(layer), nullptr});
       continue;
     }
     for (const TensorEntry* part : layer.parts) {
-      if (part != nullptr) tasks.push_back({nullptr, part, part->size});
+      if (part != nullptr) tasks.push_back({nullptr, part, part->size, nullptr});
     }
-    for (const TensorEntry* other : layer.others) tasks.push_back({nullptr, other, other->size});
+    for (const TensorEntry* other : layer.others)
+      tasks.push_back({nullptr, other, other->size, nullptr});
   }
   // The largest first, so that no thread ends with a long one.
   std::stable_sort(tasks.begin(), tasks.end(),
                    [](const Task& a, const Task& b) { return a.bytes > b.bytes; });
-  return tasks;
+  return list;
 }
 
 Status CheckTensor(VerifyContext& context, const TensorEntry& entry) {
@@ -115,6 +132,7 @@ void CheckTiedValues(VerifyContext& context, const TiedPair& pair) {
 }
 
 Status RunTask(VerifyContext& context, const Task& task, TiedPair& pair, ValueTotals& totals) {
+  if (task.foreign != nullptr) SLIM_TRY(CheckForeignValues(context, *task.foreign));
   if (task.layer != nullptr) return CheckLayerValues(context, *task.layer, totals);
   std::string* digest = pair.DigestOf(task.entry);
   if (digest == nullptr) return CheckTensor(context, *task.entry);
@@ -127,7 +145,8 @@ Status RunTask(VerifyContext& context, const Task& task, TiedPair& pair, ValueTo
 }  // namespace
 
 Status CheckValues(VerifyContext& context, int threads, Listener& listener) {
-  const std::vector<Task> tasks = Plan(context);
+  const TaskList list = Plan(context);
+  const std::vector<Task>& tasks = list.tasks;
   uint64_t total = 0;
   for (const Task& task : tasks) total += task.bytes;
   ValueTotals totals;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "parallel/thread_pool.h"
 #include "verify/context.h"
+#include "verify/parts_rules.h"
 
 namespace slim {
 namespace {
@@ -16,7 +17,7 @@ constexpr size_t kTensorsWorthThreads = 10'000;
 // Each looks at the open checkpoint and reports to the context, which puts the findings in order:
 // they may run side by side.
 constexpr auto kChecks = std::to_array<void (*)(VerifyContext&)>(
-    {CheckDescription, CheckLinears, CheckModel, CheckFusedGroups, CheckConfig});
+    {CheckDescription, CheckLinears, CheckForeign, CheckModel, CheckFusedGroups, CheckConfig});
 
 void CheckDirectory(VerifyContext& context, const VerifyOptions& options) {
   const bool small = context.checkpoint().tensors().size() < kTensorsWorthThreads;
@@ -94,6 +95,31 @@ int VerifyOutcome::ExitCode() const {
   return static_cast<int>(error()->code);
 }
 
+namespace {
+
+// A part has no config.json and no side files: they stand beside all parts.
+Status CheckOnePart(const Checkpoint& part, const RuleSelection& selection,
+                    const VerifyOptions& options, Listener& listener, VerifyReport& report) {
+  SLIM_TRY(SystemProblem(part));
+  VerifyContext context(part, selection, options.targets);
+  CheckContainer(context);
+  CheckDescription(context);
+  CheckLinears(context);
+  if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
+  report.quant_type = context.quant_type();
+  std::vector<Finding> findings = context.TakeFindings();
+  report.findings.insert(report.findings.end(), std::make_move_iterator(findings.begin()),
+                         std::make_move_iterator(findings.end()));
+  return {};
+}
+
+void CountTensors(const Checkpoint& checkpoint, VerifyReport& report) {
+  report.tensors += checkpoint.tensors().size();
+  for (const TensorEntry& entry : checkpoint.tensors()) report.bytes += entry.size;
+}
+
+}  // namespace
+
 Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptions& options,
                                       Listener& listener) {
   SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
@@ -101,19 +127,30 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
   SLIM_TRY(SystemProblem(checkpoint));
   VerifyContext context(checkpoint, selection, options.targets);
   CheckContainer(context);
+  SLIM_TRY(context.ReadForeign());
   if (!checkpoint.is_single_file()) CheckDirectory(context, options);
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
   VerifyReport report;
   report.path = path;
+  report.quant_type = context.quant_type();
+  std::vector<Checkpoint> parts;
+  SLIM_TRY(CheckParts(
+      context,
+      [&](const Checkpoint& part) {
+        return CheckOnePart(part, selection, options, listener, report);
+      },
+      parts));
   report.dialect = checkpoint.dialect();
   report.single_file = checkpoint.is_single_file();
   report.deep = options.deep;
   report.strict = options.strict;
   for (const LoaderTarget& target : options.targets) report.loaders.push_back(target.name);
-  report.quant_type = context.quant_type();
-  report.tensors = checkpoint.tensors().size();
-  for (const TensorEntry& entry : checkpoint.tensors()) report.bytes += entry.size;
-  report.findings = context.TakeFindings();
+  CountTensors(checkpoint, report);
+  for (const Checkpoint& part : parts) CountTensors(part, report);
+  std::vector<Finding> findings = context.TakeFindings();
+  report.findings.insert(report.findings.end(), std::make_move_iterator(findings.begin()),
+                         std::make_move_iterator(findings.end()));
+  SortFindings(report.findings);
   return report;
 }
 

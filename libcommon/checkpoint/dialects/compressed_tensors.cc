@@ -322,10 +322,15 @@ Status CompressedTensors::AddRest(const TensorEntry& entry) {
 
 }  // namespace
 
-Result<std::unique_ptr<LayerReader>> OpenCompressedTensors(const Checkpoint& source) {
+Result<std::unique_ptr<LayerReader>> OpenCompressedTensors(const Checkpoint& source,
+                                                           std::vector<Error>* problems) {
   auto reader = std::make_unique<CompressedTensors>(source);
-  SLIM_TRY(reader->ReadConfig());
-  SLIM_TRY(reader->Open());
+  Status config = reader->ReadConfig();
+  if (config.ok()) {
+    SLIM_TRY(reader->Open(problems));
+  } else {
+    SLIM_TRY(ModuleLayers::Collect(std::move(config), problems));
+  }
   return std::unique_ptr<LayerReader>(std::move(reader));
 }
 

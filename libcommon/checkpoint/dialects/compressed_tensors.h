@@ -11,6 +11,8 @@ namespace slim {
 
 // Reads int-quantized, float-quantized (channel, tensor, block), naive-quantized and pack-quantized
 // with 4 or 8 bits. Refuses what else the format knows (CV-scheme), by tensor or by key.
-Result<std::unique_ptr<LayerReader>> OpenCompressedTensors(const Checkpoint& source);
+// `problems`: as InspectLayers().
+Result<std::unique_ptr<LayerReader>> OpenCompressedTensors(const Checkpoint& source,
+                                                           std::vector<Error>* problems = nullptr);
 
 }  // namespace slim

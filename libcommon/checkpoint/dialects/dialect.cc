@@ -60,8 +60,8 @@ constexpr MethodDialect kMethods[] = {{"compressed-tensors", Dialect::kCompresse
 std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>& entries) {
   for (const DirectoryEntry& entry : entries) {
     if (entry.name == kGoldenStickDescription) return "golden-stick";
-    if (entry.kind == FileKind::kDirectory && entry.name.starts_with("part0-of-"))
-      return "mindie-parts";
+    if (entry.kind == FileKind::kDirectory && ParsePartDirectory(entry.name))
+      return std::string(kMindIEPartsTraits.name);
   }
   const Json* quantization = config == nullptr ? nullptr : config->Find("quantization_config");
   const Json* method = quantization == nullptr ? nullptr : quantization->Find("quant_method");
@@ -225,6 +225,11 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
   const Listing listing = Classify(entries);
   if (!listing.descriptions.empty()) return GuessAscend(listing);
   const std::string foreign = ForeignDialect(config, entries);
+  if (foreign == kMindIEPartsTraits.name) {
+    DialectGuess parts;
+    parts.dialect = Dialect::kMindIEParts;
+    return parts;
+  }
   const auto* method = std::ranges::find(kMethods, foreign, &MethodDialect::method);
   if (!foreign.empty() && method == std::end(kMethods)) return UnreadDialect(foreign, directory);
   if (listing.safetensors.empty() && listing.indexes.empty()) {

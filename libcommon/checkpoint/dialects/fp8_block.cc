@@ -89,10 +89,15 @@ Result<Tensor> Fp8Block::ReadRole(const LogicalLayer& layer, Role role) const {
 
 }  // namespace
 
-Result<std::unique_ptr<LayerReader>> OpenFp8Block(const Checkpoint& source) {
+Result<std::unique_ptr<LayerReader>> OpenFp8Block(const Checkpoint& source,
+                                                  std::vector<Error>* problems) {
   auto reader = std::make_unique<Fp8Block>(source);
-  SLIM_TRY(reader->ReadConfig());
-  SLIM_TRY(reader->Open());
+  Status config = reader->ReadConfig();
+  if (config.ok()) {
+    SLIM_TRY(reader->Open(problems));
+  } else {
+    SLIM_TRY(ModuleLayers::Collect(std::move(config), problems));
+  }
   return std::unique_ptr<LayerReader>(std::move(reader));
 }
 

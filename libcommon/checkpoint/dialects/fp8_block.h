@@ -10,6 +10,8 @@ namespace slim {
 
 // Block sizes as config.json's weight_block_size says; weights with one scale a row (weight_scale
 // [n, 1]) are read, too. The last blocks of a row and a column may be partial.
-Result<std::unique_ptr<LayerReader>> OpenFp8Block(const Checkpoint& source);
+// `problems`: as InspectLayers().
+Result<std::unique_ptr<LayerReader>> OpenFp8Block(const Checkpoint& source,
+                                                  std::vector<Error>* problems = nullptr);
 
 }  // namespace slim

@@ -184,10 +184,15 @@ const DialectTraits kGoldenStickTraits = {
     .is_foreign = true,
 };
 
-Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source) {
+Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source,
+                                                     std::vector<Error>* problems) {
   auto reader = std::make_unique<GoldenStick>(source);
-  SLIM_TRY(reader->CheckDescription());
-  SLIM_TRY(reader->Open());
+  if (source.description() != nullptr && problems != nullptr) {
+    SLIM_TRY(reader->Open(problems));
+  } else {
+    SLIM_TRY(ModuleLayers::Collect(reader->CheckDescription(), problems));
+    if (problems == nullptr) SLIM_TRY(reader->Open(nullptr));
+  }
   return std::unique_ptr<LayerReader>(std::move(reader));
 }
 

@@ -17,6 +17,8 @@ extern const DialectTraits kGoldenStickTraits;
 
 // W8A8, W8A8_DYNAMIC, W8A16, W4A16 and FLOAT. Activation scales that differ between columns are
 // refused by tensor when they are read (CV-input-scale).
-Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source);
+// `problems`: as InspectLayers(); entries of the description without a tensor are not among them.
+Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source,
+                                                     std::vector<Error>* problems = nullptr);
 
 }  // namespace slim

@@ -127,20 +127,27 @@ Result<Tensor> PackedInputs::ReadRole(const LogicalLayer& layer, Role role) cons
               : UnpackGptqCodes(words.as<uint32_t>(), layer.n(), layer.k(), bits_);
 }
 
-Result<std::unique_ptr<LayerReader>> OpenPacked(const Checkpoint& source, bool awq) {
+Result<std::unique_ptr<LayerReader>> OpenPacked(const Checkpoint& source, bool awq,
+                                                std::vector<Error>* problems) {
   auto reader = std::make_unique<PackedInputs>(source, awq);
-  SLIM_TRY(reader->ReadConfig());
-  SLIM_TRY(reader->Open());
+  Status config = reader->ReadConfig();
+  if (config.ok()) {
+    SLIM_TRY(reader->Open(problems));
+  } else {
+    SLIM_TRY(ModuleLayers::Collect(std::move(config), problems));
+  }
   return std::unique_ptr<LayerReader>(std::move(reader));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LayerReader>> OpenGptq(const Checkpoint& source) {
-  return OpenPacked(source, false);
+Result<std::unique_ptr<LayerReader>> OpenGptq(const Checkpoint& source,
+                                              std::vector<Error>* problems) {
+  return OpenPacked(source, false, problems);
 }
-Result<std::unique_ptr<LayerReader>> OpenAwq(const Checkpoint& source) {
-  return OpenPacked(source, true);
+Result<std::unique_ptr<LayerReader>> OpenAwq(const Checkpoint& source,
+                                             std::vector<Error>* problems) {
+  return OpenPacked(source, true, problems);
 }
 
 }  // namespace slim

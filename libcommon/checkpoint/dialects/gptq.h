@@ -10,7 +10,10 @@ namespace slim {
 
 // 4 and 8 bits; formats repacked for one kernel (marlin) are refused. A layer whose columns are
 // not in the order of their groups has LogicalLayer::column_groups.
-Result<std::unique_ptr<LayerReader>> OpenGptq(const Checkpoint& source);
-Result<std::unique_ptr<LayerReader>> OpenAwq(const Checkpoint& source);
+// `problems`: as InspectLayers().
+Result<std::unique_ptr<LayerReader>> OpenGptq(const Checkpoint& source,
+                                              std::vector<Error>* problems = nullptr);
+Result<std::unique_ptr<LayerReader>> OpenAwq(const Checkpoint& source,
+                                             std::vector<Error>* problems = nullptr);
 
 }  // namespace slim

@@ -1,5 +1,7 @@
 #include "checkpoint/dialects/mindie_parts.h"
 
+#include <charconv>
+
 #include "checkpoint/dialects/traditional.h"
 
 namespace slim {
@@ -32,5 +34,22 @@ const DialectTraits kMindIEPartsTraits = {
     .weight_stem = TypedWeightStem,
     .write_globals = WriteGlobals,
 };
+
+std::optional<PartDirectory> ParsePartDirectory(std::string_view name) {
+  constexpr std::string_view kPart = "part";
+  constexpr std::string_view kOf = "-of-";
+  const size_t of = name.find(kOf);
+  if (!name.starts_with(kPart) || of == std::string_view::npos) return {};
+  const auto number = [](std::string_view text) -> std::optional<uint64_t> {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return {};
+    return value;
+  };
+  const auto rank = number(name.substr(kPart.size(), of - kPart.size()));
+  const auto ranks = number(name.substr(of + kOf.size()));
+  if (!rank || !ranks || *ranks == 0 || *ranks > 1024) return {};
+  return PartDirectory{*rank, *ranks};
+}
 
 }  // namespace slim

@@ -9,4 +9,11 @@ namespace slim {
 
 extern const DialectTraits kMindIEPartsTraits;
 
+// "part0-of-4" is {0, 4}; ranks from 1 to 1024, the rank may be beyond them.
+struct PartDirectory {
+  uint64_t rank = 0;
+  uint64_t ranks = 0;
+};
+std::optional<PartDirectory> ParsePartDirectory(std::string_view name);
+
 }  // namespace slim

@@ -18,13 +18,24 @@ const Json* QuantizationConfig(const Checkpoint& source) {
   return block != nullptr && block->is_object() ? block : nullptr;
 }
 
-Status ModuleLayers::Open() {
+Status ModuleLayers::Collect(Status status, std::vector<Error>* problems) {
+  if (status.ok() || problems == nullptr || status.error().code != ErrorCode::kInput) return status;
+  problems->push_back(std::move(status).error());
+  return {};
+}
+
+Status ModuleLayers::Open(std::vector<Error>* problems) {
   std::set<const TensorEntry*> taken;
   for (const TensorEntry& entry : source_.tensors()) {
-    SLIM_ASSIGN(std::optional<LogicalLayer> layer, LinearAt(entry));
-    if (!layer) continue;
-    taken.insert(layer->sources.begin(), layer->sources.end());
-    layers_.push_back(std::move(*layer));
+    auto layer = LinearAt(entry);
+    if (!layer.ok()) {
+      SLIM_TRY(Collect(std::move(layer).error(), problems));
+      taken.insert(&entry);
+      continue;
+    }
+    if (!*layer) continue;
+    taken.insert((*layer)->sources.begin(), (*layer)->sources.end());
+    layers_.push_back(std::move(**layer));
   }
   for (const TensorEntry& entry : source_.tensors()) {
     if (!taken.contains(&entry)) SLIM_TRY(AddRest(entry));

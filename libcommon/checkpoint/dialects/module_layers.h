@@ -13,8 +13,11 @@ namespace slim {
 
 class ModuleLayers : public LayerReader {
  public:
-  // Fills layers(). Errors carry tensor and path.
-  Status Open();
+  // Fills layers(). Errors carry tensor and path; with `problems` they are added to it, and what
+  // they are about is left out.
+  Status Open(std::vector<Error>* problems);
+  // Ok where `problems` takes the error: those of the input, not those of the system.
+  static Status Collect(Status status, std::vector<Error>* problems);
   Result<LinearRecord> Read(const LogicalLayer& layer, Parts parts) const override;
 
  protected:

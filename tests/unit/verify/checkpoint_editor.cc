@@ -22,7 +22,7 @@ void WriteText(const std::string& path, const std::string& text) {
 
 CheckpointEditor::CheckpointEditor(const std::string& name) {
   const std::string path = fmt::format("{}/{}", SLIM_TESTDATA, name);
-  const auto source = Checkpoint::Open(path);
+  const auto source = Checkpoint::OpenForeign(path);
   if (!source.ok()) throw std::runtime_error(source.error().ToString());
   for (const TensorEntry& entry : source->tensors()) {
     const auto tensor = source->Read(entry);

@@ -16,6 +16,7 @@ namespace slim {
 std::set<std::string> RulesWithContainerCases();  // container_test.cc
 std::set<std::string> RulesWithManifestCases();   // manifest_test.cc
 std::set<std::string> RulesWithLoaderCases();     // loader_test.cc
+std::set<std::string> RulesWithForeignCases();    // foreign_test.cc
 
 namespace {
 
@@ -208,6 +209,10 @@ const Case kMetadataCases[] = {
     {"DE-version", kStatic, [](CheckpointEditor& e) { *e.Global("version") = Json(1); }},
     {"DE-model-quant-type", kStatic,
      [](CheckpointEditor& e) { *e.Global("model_quant_type") = Json("W8A16"); }},
+    {"DE-mix-label", kMindIE,
+     [](CheckpointEditor& e) {
+       e.SetConfig("quantization_config", Json::Object().Set("pdmix", true));
+     }},
     {"DE-group-size", kStatic, [](CheckpointEditor& e) { *e.Global("group_size") = Json(-1); }},
     {"DE-kv-cache", kStatic,
      [](CheckpointEditor& e) { e.globals.emplace_back("kv_cache_type", Json("C8")); }},
@@ -270,6 +275,7 @@ const Case kLayerCases[] = {
      }},
     {"LIN-scale-dtype", kStatic,
      [](CheckpointEditor& e) { e.Add(kQ + ".input_scale", DType::kBF16, {1}, "W8A8"); }},
+    {"LIN-bias-dtype", kStatic, [](CheckpointEditor& e) { e[kQ + ".bias"].dtype = DType::kF16; }},
     {"LIN-deq-flavour", kStatic,
      [](CheckpointEditor& e) { e.Add(kQ + ".deq_scale", DType::kI64, {64}, "W8A8"); }},
     {"LIN-deq-mixed", kStatic,
@@ -407,11 +413,23 @@ TEST(Coverage, EveryRuleHasACase) {
   std::set<std::string> tested = RulesWithContainerCases();
   tested.merge(RulesWithManifestCases());
   tested.merge(RulesWithLoaderCases());
+  tested.merge(RulesWithForeignCases());
+  tested.insert("SIDE-no-configuration");  // below
   for (const Case& c : kFileCases) tested.insert(c.rule);
   for (const Case& c : kMetadataCases) tested.insert(c.rule);
   for (const Case& c : kLayerCases) tested.insert(c.rule);
   for (const Case& c : kValueCases) tested.insert(c.rule);
   for (const Rule& rule : AllRules()) EXPECT_TRUE(tested.contains(std::string(rule.id))) << rule.id;
+}
+
+// msModelSlim does not copy it, so no golden has it.
+TEST(SideFiles, ConfigurationIsMissedInMindieOnly) {
+  CheckpointEditor editor(kMindIE);
+  EXPECT_NE(Find(Verify(editor), "SIDE-no-configuration"), nullptr);
+  editor.files["configuration.json"] = R"({"framework": "pytorch"})";
+  EXPECT_EQ(Find(Verify(editor), "SIDE-no-configuration"), nullptr);
+  CheckpointEditor other(kStatic);
+  EXPECT_EQ(Find(Verify(other), "SIDE-no-configuration"), nullptr);
 }
 
 // Values are read with --deep only, but the inputs of fused layers always.

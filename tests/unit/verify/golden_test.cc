@@ -39,7 +39,7 @@ TEST_P(Golden, HasNoError) {
 
 INSTANTIATE_TEST_SUITE_P(Testdata, Golden,
                          testing::Values("golden/one-click", "golden/traditional", "golden/models",
-                                         "models"));
+                                         "models", "foreign"));
 
 // The traditional writer on a CPU leaves I64 bits in a bfloat16 model (formats.md 13.2): the one
 // warning a user must see.

@@ -48,6 +48,11 @@ struct LoaderCase {
   void (*spoil)(CheckpointEditor&);
   uint32_t tp = 0;
   std::optional<Chip> chip = {};
+  // What the same loader takes. Where the profile makes the finding, or the base itself is what the
+  // loader does not take: the nearest profile or base that is sound.
+  const char* near_loader = nullptr;
+  const char* near_base = nullptr;
+  uint32_t near_tp = 0;
 };
 
 void PrintTo(const LoaderCase& c, std::ostream* out) { *out << c.rule << " " << c.loader; }
@@ -111,7 +116,14 @@ const LoaderCase kCases[] = {
      }},
     {"LD-description", "vllm-ascend", Effect::kRefuses, kStatic,
      [](CheckpointEditor& e) { e.description_name = "quant_model_description_w8a8.json"; }},
-    {"LD-description", "vllm-ascend@0.8", Effect::kCrashes, kStatic, [](CheckpointEditor&) {}},
+    {"LD-description",
+     "vllm-ascend@0.8",
+     Effect::kCrashes,
+     kStatic,
+     [](CheckpointEditor&) {},
+     0,
+     {},
+     "vllm-ascend@0.9"},
     {"LD-description", "mindie", Effect::kRefuses, kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
@@ -167,10 +179,26 @@ const LoaderCase kCases[] = {
      [](CheckpointEditor& e) { e[kO + ".weight"].label.clear(); }},
     {"LD-type", "vllm-ascend", Effect::kRefuses, kStatic,
      [](CheckpointEditor& e) { Label(e, kO, "W8A8S"); }},
-    {"LD-type", "mindie", Effect::kLoadsWrong, kW8A16, [](CheckpointEditor&) {}},
+    {"LD-type",
+     "mindie",
+     Effect::kLoadsWrong,
+     kW8A16,
+     [](CheckpointEditor&) {},
+     0,
+     {},
+     nullptr,
+     kDynamic},
     {"LD-mixed-group", "vllm-ascend", Effect::kRefuses, kStatic,
      [](CheckpointEditor& e) { Label(e, kV, "W8A8_DYNAMIC"); }},
-    {"LD-mixed-module", "vllm-mindspore", Effect::kRefuses, kStatic, [](CheckpointEditor&) {}},
+    {"LD-mixed-module",
+     "vllm-mindspore",
+     Effect::kRefuses,
+     kStatic,
+     [](CheckpointEditor&) {},
+     0,
+     {},
+     nullptr,
+     kFp16Dynamic},
     {"LD-name-prefix", "vllm-ascend", Effect::kLoadsWrong, kStatic,
      [](CheckpointEditor& e) {
        e.Add(kO + "_gate.weight", DType::kBF16, {4, 64}, "FLOAT");
@@ -198,7 +226,14 @@ const LoaderCase kCases[] = {
        for (const std::string leaf : {"weight", "weight_scale", "weight_offset"})
          e.tensors["model.layers.0.linear_attn.in_proj_qkvz." + leaf] = e[kQ + "." + leaf];
      }},
-    {"LD-launch", "vllm-ascend@0.11", Effect::kDegrades, kStatic, [](CheckpointEditor&) {}},
+    {"LD-launch",
+     "vllm-ascend@0.11",
+     Effect::kDegrades,
+     kStatic,
+     [](CheckpointEditor&) {},
+     0,
+     {},
+     "vllm-ascend@0.16"},
     {"LD-missing-tensor", "vllm-ascend", Effect::kLoadsWrong, kStatic,
      [](CheckpointEditor& e) { e.tensors.erase(kQ + ".deq_scale"); }},
     {"LD-missing-tensor", "mindie-atb", Effect::kRefuses, kDynamic,
@@ -235,8 +270,17 @@ const LoaderCase kCases[] = {
        for (size_t i = 0; i < 64; ++i) e.Set<float>(kO + ".weight_offset", i, 40.0F);
      }},
     {"LD-chip", "vllm-ascend", Effect::kCrashesForward, kFp16Dynamic, [](CheckpointEditor&) {}, 0,
-     Chip::kA2},
-    {"LD-parallel", "vllm-ascend", Effect::kRefuses, kStatic, [](CheckpointEditor&) {}, 3},
+     Chip::kA2, nullptr, kDynamic},
+    {"LD-parallel",
+     "vllm-ascend",
+     Effect::kRefuses,
+     kStatic,
+     [](CheckpointEditor&) {},
+     3,
+     {},
+     nullptr,
+     nullptr,
+     2},
 };
 
 class Loaders : public testing::TestWithParam<LoaderCase> {};
@@ -251,6 +295,16 @@ TEST_P(Loaders, SpoiledCheckpointIsFound) {
   ASSERT_NE(finding, nullptr);
   EXPECT_EQ(EffectName(finding->effect), EffectName(c.effect)) << finding->message;
   EXPECT_EQ(finding->loader, ParseLoaderTarget(c.loader).value().name);
+}
+
+TEST_P(Loaders, TheSoundOneBesideItIsNot) {
+  const LoaderCase& c = GetParam();
+  CheckpointEditor editor(c.near_base == nullptr ? c.base : c.near_base);
+  const uint32_t tp = c.near_tp == 0 ? c.tp : c.near_tp;
+  const VerifyReport report = Judge(editor, c.near_loader == nullptr ? c.loader : c.near_loader,
+                                    tp == 0 ? std::nullopt : std::optional(tp), c.chip);
+  const Finding* finding = Find(report, c.rule);
+  EXPECT_EQ(finding, nullptr) << finding->message;
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, Loaders, testing::ValuesIn(kCases));

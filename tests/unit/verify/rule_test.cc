@@ -54,7 +54,9 @@ TEST(RuleSelection, UnknownWordOffersTheNearest) {
 TEST(Rule, DialectsByName) {
   EXPECT_EQ(DialectsOf(*FindRule("CF-quantize-missing")), std::vector<std::string>{"mindie"});
   EXPECT_EQ(DialectsOf(*FindRule("ST-truncated")),
-            (std::vector<std::string>{"hf", "ascendv1", "ascendv1-v0", "mindie", "file"}));
+            (std::vector<std::string>{"hf", "ascendv1", "ascendv1-v0", "mindie", "mindie-parts",
+                                      "compressed-tensors", "gptq", "awq", "fp8-block",
+                                      "golden-stick", "file"}));
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // scale_bias of a W4A8_DYNAMIC layer of an open checkpoint, computed from weight and scales.
-// Internal to convert/.
 #pragma once
 
 #include <string>

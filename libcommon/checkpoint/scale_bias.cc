@@ -1,4 +1,4 @@
-#include "convert/scale_bias.h"
+#include "checkpoint/scale_bias.h"
 
 #include <fmt/format.h>
 
