@@ -138,6 +138,19 @@ bool MayStandBeside(std::string_view suffix, std::string_view label, std::string
   return label == "FLOAT" && !ParseRole(suffix);
 }
 
+// One finding a label that is no type at all.
+void CheckGoldenStickLabels(VerifyContext& context) {
+  std::set<std::string_view> seen;
+  for (const QuantDescription::Entry& entry : context.description()->entries()) {
+    if (!entry.is_tensor || MeaningOf(entry.label) || !seen.insert(entry.label).second) continue;
+    context.Report("DE-unknown-label",
+                   {.tensor = entry.key,
+                    .found = entry.label,
+                    .message = fmt::format("has the unknown label {}", Quote(entry.label)),
+                    .path = DescriptionPath(context)});
+  }
+}
+
 void CheckLabelsOfLayers(VerifyContext& context) {
   const std::string path = DescriptionPath(context);
   for (const LayerTensors& layer : context.layers().layers()) {
@@ -342,7 +355,9 @@ void CheckNames(VerifyContext& context) {
 void CheckDescription(VerifyContext& context) {
   if (context.IsDialect(Dialect::kMindIEParts)) return;  // each part has one
   if (context.IsDialect(Dialect::kGoldenStick)) {
-    if (context.description() != nullptr) CheckEntries(context);
+    if (context.description() == nullptr) return;  // reported by CheckContainer
+    CheckEntries(context);
+    CheckGoldenStickLabels(context);
     return;
   }
   if (!context.checkpoint().traits().has_description) return;

@@ -22,9 +22,9 @@ class ParallelJudge {
       Divides("intermediate_size", tp_);
       Divides("moe_intermediate_size", tp_);
     }
+    CheckCompressed();
     if (judge_.description == nullptr) return;
     for (const LoaderModule& module : judge_.model.modules) CheckModule(module);
-    CheckCompressed();
   }
 
  private:

@@ -123,6 +123,8 @@ const Case kCases[] = {
      [](CheckpointEditor& e) { e.Set<int32_t>(kQ + ".g_idx", 5, 7); }},
     {"LIN-unread-type", kGoldenStick, KeepGoldenStick,
      [](CheckpointEditor& e) { e[kQ + ".weight"].label = "W4A4"; }},
+    {"DE-unknown-label", kGoldenStick, KeepGoldenStick,
+     [](CheckpointEditor& e) { e[kQ + ".weight"].label = "W9A9"; }},
     {"DE-missing-entry", kGoldenStick, KeepGoldenStick,
      [](CheckpointEditor& e) { e[kQ + ".weight"].label = ""; }},
     {"DE-group-size", kFloatModel, MakeGptq,
@@ -246,7 +248,8 @@ class PartEditor : public CheckpointEditor {
 // The directory of all parts.
 class PartsEditor : public CheckpointEditor {
  public:
-  PartsEditor() : CheckpointEditor("golden/models/mini-qwen3-float16") {
+  PartsEditor() : CheckpointEditor("golden/models/mini-qwen2-bfloat16") {
+    SetConfig("torch_dtype", "float16");
     SetConfig("quantize", "w8a8sc");
     after = [this](const std::string& directory) {
       std::filesystem::remove(directory + "/model.safetensors");
