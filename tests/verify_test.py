@@ -61,6 +61,13 @@ class Output(VerifyTest):
         self.assertEqual(reports[1]["error"]["rule"], "IN-missing")
         self.assertEqual(reports[0]["findings"][0]["rule"], "CF-missing")
 
+    def test_the_page_says_what_the_loader_does(self):
+        config = json.loads((self.model / "config.json").read_text())
+        (self.model / "config.json").write_text(json.dumps({**config, "torch_dtype": "float16"}))
+        page = self.run_tool("--format", "html", "--for", "vllm-ascend", "model").stdout
+        self.assertIn("for vllm-ascend@0.16", page)
+        self.assertIn("[vllm-ascend@0.16 loads it and computes wrong numbers]", page)
+
     def test_json_matches_the_schema(self):
         try:
             import jsonschema

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "report/html_page.h"
 #include "report/markup.h"
+#include "report/verify_text.h"
 
 namespace slim {
 namespace {
@@ -66,7 +67,9 @@ std::string FindingHtml(const VerifyReport& report, const Finding& finding) {
   std::string text;
   if (!path.empty()) text += std::string(path) + ": ";
   if (!finding.tensor.empty()) text += finding.tensor + ": ";
-  return fmt::format("<li>{}</li>\n", EscapeMarkup(text + finding.message));
+  text += finding.message;
+  if (!finding.loader.empty()) text += fmt::format(" [{}]", LoaderPhrase(finding));
+  return fmt::format("<li>{}</li>\n", EscapeMarkup(text));
 }
 
 // Findings [begin, end) are of one rule.
@@ -100,6 +103,7 @@ std::string CountsHtml(const VerifyReport& report) {
 std::string ReportHtml(const VerifyReport& report) {
   std::string facts(report.manifest.empty() ? report.DialectName() : "manifest");
   if (!report.quant_type.empty()) facts += ", " + report.quant_type;
+  if (!report.loaders.empty()) facts += ", for " + Join(report.loaders, " and ");
   facts += fmt::format(", {} tensors, {}{}{}", report.tensors, HumanSize(report.bytes),
                        report.deep ? ", every value read" : "", report.strict ? ", strict" : "");
   std::string out = fmt::format(

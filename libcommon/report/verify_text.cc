@@ -33,8 +33,7 @@ std::string FindingLine(const VerifyReport& report, const Finding& finding) {
   if (!path.empty()) line += Escape(path) + ": ";
   if (!finding.tensor.empty()) line += Escape(finding.tensor) + ": ";
   line += finding.message;
-  if (!finding.loader.empty())
-    line += fmt::format(" [{} {}]", finding.loader, EffectPhrase(finding.effect));
+  if (!finding.loader.empty()) line += fmt::format(" [{}]", LoaderPhrase(finding));
   return line + "\n";
 }
 
@@ -106,6 +105,11 @@ std::string VerifyText(const std::vector<VerifyOutcome>& outcomes, const VerifyT
     if (outcome.report() != nullptr) text += VerifyText(*outcome.report(), style);
   }
   return text;
+}
+
+std::string LoaderPhrase(const Finding& finding) {
+  if (finding.loader.empty()) return "";
+  return fmt::format("{} {}", finding.loader, EffectPhrase(finding.effect));
 }
 
 std::string ManifestsText(const std::vector<ManifestSummary>& written) {

@@ -27,6 +27,10 @@ std::string VerifyText(const VerifyReport& report, const VerifyTextStyle& style)
 // Of every path that has a report.
 std::string VerifyText(const std::vector<VerifyOutcome>& outcomes, const VerifyTextStyle& style);
 
+// What the loader does about the finding: "mindie@2.3 refuses it"; empty for findings about the
+// files, whoever loads them.
+std::string LoaderPhrase(const Finding& finding);
+
 // One line a manifest: "PATH/slim_manifest.json: 12 files, 123 tensors, 4.1 MiB".
 std::string ManifestsText(const std::vector<ManifestSummary>& written);
 
