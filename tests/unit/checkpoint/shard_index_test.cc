@@ -56,7 +56,7 @@ TEST(ShardIndex, Malformed) {
   EXPECT_EQ(RuleOf(R"({"weight_map":{"a":1}})"), "JSON-type");
   EXPECT_EQ(RuleOf(R"({"weight_map":[]})"), "JSON-type");
   EXPECT_EQ(RuleOf("[]"), "JSON-type");
-  EXPECT_EQ(RuleOf(""), "JSON-type");
+  EXPECT_EQ(RuleOf(""), "JSON-syntax");
   EXPECT_EQ(RuleOf(R"({"weight_map":{}} x)"), "JSON-trailing");
 }
 
