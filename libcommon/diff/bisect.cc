@@ -53,7 +53,6 @@ class Trials {
         groups_(groups),
         probe_(probe),
         windows_(windows),
-        options_(options),
         pool_(pool),
         listener_(listener),
         block_options_(BlockOptionsOf(options.walk)) {}
@@ -171,7 +170,6 @@ class Trials {
   std::span<const FusedGroup> groups_;
   const LayerProbe& probe_;
   std::span<const std::vector<int32_t>> windows_;
-  const BisectOptions& options_;
   ThreadPool& pool_;
   Listener& listener_;
   BlockOptions block_options_;

@@ -61,6 +61,51 @@ class Judge(unittest.TestCase):
         judged = self.emulate.perplexity(other, tokenizer, self.text, WINDOWS, TOKENS)
         self.assertLess(abs(metrics["ppl"]["second"] / judged - 1), 2e-3)
 
+    def statistics(self, first, second, windows, tokens):
+        """Every figure of slim-diff, by torch and numpy in float64."""
+        import numpy
+        import torch
+
+        model, tokenizer, _ = self.float_model(first)
+        other = self.emulate.load(second)
+        ids = tokenizer(self.text, add_special_tokens=False).input_ids
+        kl, cosine, square, top1, top5, first_nll, second_nll = [], [], [], [], [], [], []
+        for row in torch.tensor(ids[: windows * tokens]).view(windows, tokens):
+            with torch.no_grad():
+                a = model(input_ids=row[None]).logits[0].double()
+                b = other(input_ids=row[None]).logits[0].double()
+            p, q = torch.log_softmax(a, -1), torch.log_softmax(b, -1)
+            kl += (p.exp() * (p - q)).sum(-1).tolist()
+            cosine += torch.cosine_similarity(a, b, dim=-1).tolist()
+            square += ((a - b) ** 2).mean(-1).tolist()
+            top1 += (a.argmax(-1) == b.argmax(-1)).double().tolist()
+            top5 += (b.topk(5).indices == a.argmax(-1, keepdim=True)).any(-1).double().tolist()
+            first_nll += (-p[:-1].gather(1, row[1:, None]))[:, 0].tolist()
+            second_nll += (-q[:-1].gather(1, row[1:, None]))[:, 0].tolist()
+        first_nll, second_nll = numpy.array(first_nll), numpy.array(second_nll)
+        delta = numpy.exp(-second_nll) - numpy.exp(-first_nll)
+        error = lambda values: numpy.std(values, ddof=1) / len(values) ** 0.5
+        return {
+            "kl": {"mean": numpy.mean(kl), "standard_error": error(kl), "median": numpy.median(kl),
+                   "p95": numpy.quantile(kl, 0.95), "p99": numpy.quantile(kl, 0.99), "max": numpy.max(kl)},
+            "delta_p": {"rms": numpy.mean(delta**2) ** 0.5, "p5": numpy.quantile(delta, 0.05), "p95": numpy.quantile(delta, 0.95)},
+            "top1": {"agreement": numpy.mean(top1)}, "top5": {"agreement": numpy.mean(top5)},
+            "cosine": {"mean": numpy.mean(cosine), "min": numpy.min(cosine)}, "rmse": {"rmse": numpy.mean(square) ** 0.5},
+            "ppl": {"first": numpy.exp(first_nll.mean()), "first_standard_error": numpy.exp(first_nll.mean()) * error(first_nll),
+                    "second": numpy.exp(second_nll.mean()), "ratio": numpy.exp((second_nll - first_nll).mean()),
+                    "ratio_standard_error": numpy.exp((second_nll - first_nll).mean()) * error(second_nll - first_nll)},
+        }
+
+    def test_every_statistic(self):
+        first = os.path.join(GOLDEN, "models", "mini-qwen2-bfloat16")
+        second = os.path.join(GOLDEN, "one-click", "mini-qwen2-bfloat16", "w8a16")
+        wanted = self.statistics(first, second, 2, 128)
+        found = slim_diff(first, second, "--windows", "2", "--tokens", "128", "--backend", "reference")["metrics"]
+        for metric, figures in wanted.items():
+            for name, value in figures.items():
+                with self.subTest(metric=metric, name=name):
+                    self.assertLess(abs(found[metric][name] - value), 1e-4 * abs(value), (found[metric][name], value))
+
     def test_golden_checkpoints(self):
         first = os.path.join(GOLDEN, "models", "mini-qwen2-bfloat16")
         for name, tolerance in (("w8a16", 1e-4), ("w8a8-dynamic", 1e-2), ("w8a8-static", 1e-2)):
