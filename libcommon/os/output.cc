@@ -223,7 +223,13 @@ Result<OutputFile> OutputDirectory::ReopenFile(std::string_view name, uint64_t s
 }
 
 Status OutputDirectory::CreateSubdirectory(std::string_view name) {
-  SLIM_TRY(CheckPlainFileName(name));
+  const size_t slash = name.rfind('/');
+  const bool inside = slash != std::string_view::npos;
+  if (inside && std::find(subdirectories_.begin(), subdirectories_.end(), name.substr(0, slash)) ==
+                    subdirectories_.end()) {
+    return InternalError(fmt::format("no directory for {} was created", Quote(name)));
+  }
+  SLIM_TRY(CheckPlainFileName(inside ? name.substr(slash + 1) : name));
   const std::string path = PartialPath(name);
   if (System().mkdir(path.c_str(), 0777) != 0) return SystemError(path, "cannot create", errno);
   subdirectories_.emplace_back(name);

@@ -88,6 +88,7 @@ void OutputHead::Logits(const float* hidden, uint64_t t, float* logits, const Bl
   norm_.Apply(hidden, t, eps_, normed.data(), pool);
   if (options.tap) options.tap(kLmHeadName, normed.data(), t, linear_.k());
   linear_.Forward(normed.data(), t, logits, options.backend, pool, options.phase);
+  if (options.output_tap) options.output_tap(kLmHeadName, logits, t, linear_.n());
 }
 
 }  // namespace slim

@@ -93,6 +93,14 @@ BlockOptions Model::OptionsOf(Phase phase, BlockScratch& scratch) const {
   options.scratch = &scratch;
   options.routing_tap = routing_tap_;
   options.kv_cache = kv_cache_;
+  if (observer_ != nullptr) {
+    LayerObserver& observer = *observer_;
+    options.tap = [&observer](std::string_view name, const float* x, uint64_t t, uint64_t k) {
+      observer.Input(name, x, t, k);
+    };
+    options.output_tap = [&observer](std::string_view name, const float* y, uint64_t t,
+                                     uint64_t n) { observer.Output(name, y, t, n); };
+  }
   return options;
 }
 
@@ -114,13 +122,22 @@ Status Model::ForEachBlock(const std::function<Status(const DecoderBlock&)>& vis
 Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, Phase phase) const {
   std::vector<float>& hidden = sequence.hidden_;
   Embed(tokens, hidden);
+  if (observer_ != nullptr) {
+    observer_->BeginCall(tokens);
+    observer_->Output(EmbeddingName(config_), hidden.data(), tokens.size(), config_.hidden_size);
+    SLIM_TRY(observer_->EndPart(EmbeddingName(config_)));
+  }
   const BlockOptions options = OptionsOf(phase, sequence.scratch_);
   return ForEachBlock([&](const DecoderBlock& block) -> Status {
     KvCacheLayer& cache = sequence.caches_[block.layer()];
     SLIM_TRY(block.Forward(hidden.data(), tokens.size(), cache.length(), sequence.rope_, cache,
                            options, *pool_));
-    if (AllFinite(hidden.data(), hidden.size())) return {};
-    return NotFinite(BlockPrefix(config_, block.layer()));
+    if (!AllFinite(hidden.data(), hidden.size()))
+      return NotFinite(BlockPrefix(config_, block.layer()));
+    if (observer_ == nullptr) return {};
+    const std::string name = BlockPrefix(config_, block.layer());
+    observer_->Output(name, hidden.data(), tokens.size(), config_.hidden_size);
+    return observer_->EndPart(name);
   });
 }
 
@@ -146,7 +163,8 @@ Status Model::ForwardTokens(std::span<const int32_t> tokens, Sequence& sequence,
   logits.resize(rows == LogitRows::kNone ? 0 : wanted * vocabulary);
   const BlockOptions options = OptionsOf(phase, sequence.scratch_);
   // Reading the blocks costs more than wide activations.
-  const uint64_t chunk = checkpoint_ != nullptr ? tokens.size() : kPromptPart;
+  const bool whole = checkpoint_ != nullptr || observer_ != nullptr;
+  const uint64_t chunk = whole ? tokens.size() : kPromptPart;
   for (uint64_t begin = 0; begin < tokens.size(); begin += chunk) {
     const uint64_t t = std::min(chunk, tokens.size() - begin);
     SLIM_TRY(ForwardChunk(tokens.subspan(begin, t), sequence, phase));
@@ -158,7 +176,8 @@ Status Model::ForwardTokens(std::span<const int32_t> tokens, Sequence& sequence,
     }
   }
   if (!AllFinite(logits.data(), logits.size())) return NotFinite(kLmHeadName);
-  return {};
+  return observer_ == nullptr || rows == LogitRows::kNone ? Status()
+                                                          : observer_->EndPart(kLmHeadName);
 }
 
 Status Model::DecodeBlock(const DecoderBlock& block, const BlockOptions& options,

@@ -17,6 +17,7 @@
 #include "parallel/thread_pool.h"
 #include "run/block.h"
 #include "run/embedding.h"
+#include "run/layer_observer.h"
 
 namespace slim {
 
@@ -81,6 +82,8 @@ class Model {
   const ModelConfig& config() const { return config_; }
   Backend backend() const { return backend_; }
   void set_phase(PhaseChoice phase) { phase_ = phase; }
+  // Sees every call of Forward that follows, a prompt in one part. Must outlive them.
+  void set_observer(LayerObserver* observer) { observer_ = observer; }
   void set_kv_cache(KvCacheType type) { kv_cache_ = type; }
   uint64_t bytes() const;
   // Sees the choice of experts of every block and call that follows, in the order of the blocks.
@@ -127,6 +130,7 @@ class Model {
   std::vector<DecoderBlock> blocks_;        // empty when streamed
   const Checkpoint* checkpoint_ = nullptr;  // when streamed
   RoutingTap routing_tap_;
+  LayerObserver* observer_ = nullptr;
 };
 
 }  // namespace slim

@@ -135,7 +135,19 @@ constexpr Flag kFlags[] = {
      .help = "write input_ids and logits of every token that was computed (safetensors)",
      .value = "FILE",
      .group = kMeasuring},
-    {.name = "force", .help = "replace an existing --logits file", .group = kMeasuring},
+    {.name = "dump-layers",
+     .kind = FlagKind::kText,
+     .help = "write inputs and outputs of every linear and block into DIR",
+     .value = "DIR",
+     .group = kMeasuring},
+    {.name = "dump-format",
+     .kind = FlagKind::kChoice,
+     .help = "safetensors (default), or msit: the folders that msit llm compare reads",
+     .group = kMeasuring,
+     .choices = "safetensors msit"},
+    {.name = "force",
+     .help = "replace what --logits or --dump-layers finds in its place",
+     .group = kMeasuring},
     {.name = "bench",
      .help = "measure tokens a second of prompt processing and generation",
      .group = kMeasuring},
@@ -326,7 +338,7 @@ Status ReadSampling(const Arguments& arguments, bool serve, SamplingOptions& sam
   if (sampling.top_p <= 0 || sampling.top_p > 1)
     return UsageError("--top-p is not above 0 and at most 1");
   for (const char* flag : {"top-p", "top-k", "seed"}) {
-    if (sampling.temperature == 0 && arguments.Has(flag) && !serve) {
+    if (!arguments.Has("temperature") && arguments.Has(flag) && !serve) {
       return UsageError(fmt::format("{} needs a --temperature above 0", arguments.SpelledAs(flag)),
                         "without one the most probable token is taken");
     }
@@ -358,12 +370,17 @@ Status CheckUse(const Arguments& arguments, const RunCommand& command) {
   SLIM_TRY(refuse({"ppl-window", "ppl-windows"}, command.mode == Mode::kPerplexity, "--ppl"));
   SLIM_TRY(refuse({"bench-prompt", "bench-tokens", "bench-repeat", "bench-format"},
                   command.mode == Mode::kBench, "--bench"));
-  SLIM_TRY(refuse({"max-new-tokens", "temperature", "special", "expect", "logits"}, answers,
-                  "a prompt"));
+  SLIM_TRY(refuse({"max-new-tokens", "temperature", "special", "expect", "logits", "dump-layers"},
+                  answers, "a prompt"));
   SLIM_TRY(refuse({"system"}, command.chat, "--chat"));
-  SLIM_TRY(refuse({"force"}, !command.logits.empty(), "--logits"));
-  if (command.mode == Mode::kConversation && !command.logits.empty())
-    return UsageError("--logits takes one prompt", "give it with -p or -f");
+  const bool writes = !command.logits.empty() || !command.dump.empty();
+  SLIM_TRY(refuse({"force"}, writes, "--logits and --dump-layers"));
+  SLIM_TRY(refuse({"dump-format"}, !command.dump.empty(), "--dump-layers"));
+  if (command.mode == Mode::kConversation && writes) {
+    return UsageError(
+        fmt::format("{} takes one prompt", command.dump.empty() ? "--logits" : "--dump-layers"),
+        "give it with -p or -f");
+  }
   return {};
 }
 
@@ -411,10 +428,14 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   command.special = arguments.Has("special");
   if (arguments.Has("expect")) command.expect = arguments.Text("expect");
   command.logits = arguments.Text("logits");
+  command.dump = arguments.Text("dump-layers");
+  if (arguments.Text("dump-format", "safetensors") == "msit")
+    command.dump_format = DumpFormat::kMsit;
   command.write.force = arguments.Has("force");
   command.generation.max_new_tokens =
       static_cast<uint64_t>(arguments.Integer("max-new-tokens", 128));
   command.generation.keep_logits = !command.logits.empty();
+  command.generation.always_evaluate = !command.dump.empty();
   ReadMeasuring(arguments, command);
   SLIM_TRY(CheckUse(arguments, command));
   return command;

@@ -11,6 +11,7 @@
 #include "report/run_output.h"
 #include "run/bench.h"
 #include "run/generate.h"
+#include "run/layer_dump.h"
 #include "run/perplexity.h"
 #include "serve/http_server.h"
 
@@ -45,6 +46,8 @@ struct RunCommand {
   bool special = false;
   std::optional<std::string> expect;
   std::string logits;  // a file to write; empty: none
+  std::string dump;    // a directory to write; empty: none
+  DumpFormat dump_format = DumpFormat::kSafetensors;
   OutputOptions write;
   GenerationOptions generation;  // but for context and stop_tokens, which the model decides
   PerplexityOptions perplexity;

@@ -54,10 +54,15 @@ Status Session::Load() {
   if (command_.mode != RunCommand::Mode::kBench) {
     SLIM_ASSIGN(text_, TextModel::Load(*checkpoint_, config));
   }
+  if (!command_.dump.empty()) {
+    SLIM_ASSIGN(dump_, LayerDump::Create(command_.dump, command_.dump_format, config,
+                                         command_.write, console_));
+  }
   SLIM_ASSIGN(model_,
               Model::Load(*checkpoint_, command_.backend, pool_, console_,
                           command_.stream ? BlockStorage::kStreamed : BlockStorage::kResident));
   model_->set_phase(command_.phase);
+  model_->set_observer(dump_.get());
   model_->set_kv_cache(command_.kv_cache);
   generation_ = command_.generation;
   generation_.context = command_.context.value_or(config.max_position);
@@ -142,6 +147,7 @@ Status Session::AnswerInput() {
 Status Session::AnswerBatch(PromptInput& input) {
   if (!command_.logits.empty())
     return UsageError("--logits takes one prompt, the input is a batch");
+  if (dump_ != nullptr) return UsageError("--dump-layers takes one prompt, the input is a batch");
   while (true) {
     SLIM_ASSIGN(const std::optional<Request> request, input.Next());
     if (!request) return {};
@@ -221,6 +227,7 @@ Result<Answer> Session::Complete(std::vector<int32_t> prompt, Sequence& sequence
   }
   SLIM_TRY(console_.Flush());
   if (!command_.logits.empty()) SLIM_TRY(WriteLogits(generated));
+  if (dump_ != nullptr) SLIM_TRY(dump_->Commit());
   return answer;
 }
 

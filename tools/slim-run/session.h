@@ -52,6 +52,7 @@ class Session {
   std::optional<Model> model_;
   GenerationOptions generation_;
   std::optional<HttpServer> server_;
+  std::unique_ptr<LayerDump> dump_;
   bool expectation_failed_ = false;
 };
 
