@@ -67,8 +67,7 @@ class OutputDirectory {
   // Removes everything in the partial directory but the files named.
   Status RemoveAllBut(const std::vector<std::string>& names);
   Status RemoveFile(std::string_view name);
-  // A directory inside, for files that are then named "<name>/<file>"; its own parent must have
-  // been created before.
+  // A directory inside, for files that are then named "<name>/<file>". One level only.
   Status CreateSubdirectory(std::string_view name);
   // A new file of `size` bytes, allocated at once so that a full disk is noticed before the work.
   Result<OutputFile> CreateFile(std::string_view name, uint64_t size);

@@ -57,15 +57,10 @@ struct BlockParts {
   std::vector<Norm*> norms;
 };
 
-// Sees what a linear computed: y is [t, n].
-using LinearOutputTap =
-    std::function<void(std::string_view name, const float* y, uint64_t t, uint64_t n)>;
-
 struct BlockOptions {
   Backend backend = Backend::kReference;
   Phase phase = Phase::kPrefill;
   LinearTap tap;
-  LinearOutputTap output_tap;
   LinearInput replace_input;
   OutputTap output_tap;
   CacheTap cache_tap;

@@ -1,6 +1,6 @@
-// Every linear's input and output, every block's output, the embedding's and the logits of each
-// call of a model, as files. Nothing in them names a time, a host or a process: the same run writes
-// the same bytes.
+// Every linear's input and output (of routers the input), every block's output, the embedding's and
+// the logits of each call of a model, as files. Nothing in them names a time, a host or a process:
+// the same run writes the same bytes.
 //
 // safetensors: DIR/<call>/<part>.safetensors, part being the embedding, a block or lm_head, with
 //   tensors "<module>.input" and "<module>.output" F32 [tokens, width]; calls count from 0. The

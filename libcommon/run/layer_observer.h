@@ -1,5 +1,6 @@
-// What a forward pass shows while it computes: the input and output of every linear, the output of
-// the embedding and of every block, in the order of the model, on the thread that computes.
+// What a forward pass shows while it computes: the input and output of every linear (of routers
+// the input), the output of the embedding and of every block, in the order of the model, on the
+// thread that computes.
 #pragma once
 
 #include <cstdint>

@@ -26,10 +26,11 @@ constexpr uint64_t kDequantizedRows = 48;
 
 Error UnsupportedType(std::string_view module, Scheme scheme) {
   return InputError("RUN-unsupported-type",
-                    fmt::format("module {} has the quantization type {}, which slim cannot compute",
-                                Quote(module), SchemeLabel(scheme)),
+                    fmt::format("has the quantization type {}, which slim cannot compute",
+                                SchemeLabel(scheme)),
                     "compressed, rotated and attention types only travel (slim-verify, "
-                    "slim-convert)");
+                    "slim-convert)")
+      .WithTensor(fmt::format("{}.weight", module));
 }
 
 void FloatProduct(const float* x, uint64_t t, const TensorView& w, float* y, Backend backend,

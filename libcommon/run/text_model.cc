@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "text/sentencepiece_model.h"
 
 namespace slim {
 namespace {
@@ -32,23 +33,36 @@ Result<GenerationConfig> LoadGenerationConfig(const Checkpoint& checkpoint) {
   return config;
 }
 
-}  // namespace
-
-Result<TextModel> TextModel::Load(const Checkpoint& checkpoint, const ModelConfig& config) {
+// tokenizer.json, or tokenizer.model where there is nothing else.
+Result<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, std::string_view tokenizer_config) {
   constexpr std::string_view kTokenizer = "tokenizer.json";
-  const std::string tokenizer_path = JoinPath(checkpoint.path(), kTokenizer);
-  if (!checkpoint.HasFile(kTokenizer)) {
+  constexpr std::string_view kSentencePiece = "tokenizer.model";
+  const bool has_json = checkpoint.HasFile(kTokenizer);
+  const bool has_model = !has_json && checkpoint.HasFile(kSentencePiece);
+  const std::string path = JoinPath(checkpoint.path(), has_model ? kSentencePiece : kTokenizer);
+  if (!has_json && !has_model) {
     return InputError("RUN-no-tokenizer", "is missing: the text of a prompt cannot become tokens",
                       "copy tokenizer.json and tokenizer_config.json of the float model into the "
                       "checkpoint's directory")
-        .WithPath(tokenizer_path);
+        .WithPath(path);
   }
-  SLIM_ASSIGN(const std::string tokenizer_json, checkpoint.ReadSideFile(kTokenizer));
+  SLIM_ASSIGN(const std::string content,
+              checkpoint.ReadSideFile(has_model ? kSentencePiece : kTokenizer));
+  auto json = has_model ? TokenizerJsonOfSentencePiece(content, tokenizer_config)
+                        : Result<std::string>(content);
+  if (!json.ok()) return std::move(json).error().WithPath(path);
+  auto tokenizer = Tokenizer::FromJson(*json, tokenizer_config);
+  if (!tokenizer.ok()) return std::move(tokenizer).error().WithPath(path);
+  return tokenizer;
+}
+
+}  // namespace
+
+Result<TextModel> TextModel::Load(const Checkpoint& checkpoint, const ModelConfig& config) {
   SLIM_ASSIGN(const std::string tokenizer_config,
               ReadOptional(checkpoint, "tokenizer_config.json"));
-  auto tokenizer = Tokenizer::FromJson(tokenizer_json, tokenizer_config);
-  if (!tokenizer.ok()) return std::move(tokenizer).error().WithPath(tokenizer_path);
-  TextModel model(std::move(tokenizer).value());
+  SLIM_ASSIGN(Tokenizer tokenizer, LoadTokenizer(checkpoint, tokenizer_config));
+  TextModel model(std::move(tokenizer));
   model.path_ = checkpoint.path();
   SLIM_ASSIGN(model.generation_, LoadGenerationConfig(checkpoint));
   const std::vector<int64_t>& ids = model.generation_.eos_token_ids.empty()

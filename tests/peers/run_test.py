@@ -295,5 +295,48 @@ class QuantizedCache(unittest.TestCase):
             self.assertGreater(numpy.abs(plain - wanted.numpy()).max(), numpy.abs(ours - wanted.numpy()).max())
 
 
+class Dumps(unittest.TestCase):
+    def test_dumps_are_what_hooks_see(self):
+        model_path = os.path.join(TESTDATA, "models", "tiny-qwen2")
+        with tempfile.TemporaryDirectory() as folder:
+            plain, msit = os.path.join(folder, "plain"), os.path.join(folder, "msit")
+            slim_run(model_path, "-p", "Hello there", "-n", "1", "--dump-layers", plain, "--backend", "reference")
+            slim_run(model_path, "-p", "Hello there", "-n", "1", "--dump-layers", msit, "--dump-format", "msit", "--backend",
+                     "reference")
+            ours = {}
+            for name in os.listdir(os.path.join(plain, "0")):
+                ours.update(torch_load_file(os.path.join(plain, "0", name)))
+            model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
+            seen = {}
+
+            def hook(name):
+                def record(_, inputs, output):
+                    output = output[0] if isinstance(output, tuple) else output
+                    seen[name + ".output"] = output[0].detach()
+                    if name.endswith(("_proj", "lm_head")):
+                        seen[name + ".input"] = inputs[0][0].detach()
+                return record
+
+            for name, module in model.named_modules():
+                if isinstance(module, torch.nn.Linear) or name == "model.embed_tokens" or name.split(".")[-1].isdigit():
+                    module.register_forward_hook(hook(name))
+            with torch.no_grad():
+                model(ours.pop("input_ids").long()[None])
+            self.assertEqual(set(ours), set(seen))
+            root = os.path.join(msit, "msit_dump", "torch_tensors", "cpu_0")
+            for name, wanted in seen.items():
+                self.assertLess((ours[name] - wanted).abs().max().item(), 1e-4 * max(1.0, wanted.abs().max().item()), name)
+                module, kind = name.rsplit(".", 1)
+                path = os.path.join(root, "0", "root." + module, "input_0.pth" if kind == "input" else "output.pth")
+                self.assertTrue(torch.equal(torch.load(path, weights_only=True)[0], ours[name]), name)
+            with open(os.path.join(root, "model_tree.json"), encoding="utf-8") as file:
+                tree = json.load(file)
+
+            def names(node):
+                return {node["name"]}.union(*(names(child) for child in node["children"]))
+            self.assertLessEqual({"root." + name for name, _ in model.named_modules() if name and "rotary" not in name
+                                  and "act_fn" not in name}, names(tree))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -9,7 +9,10 @@
 #include "input.h"
 #include "kernels/isa.h"
 #include "model/modules.h"
+#include "os/memory.h"
 #include "run/logits_file.h"
+#include "run/memory_estimate.h"
+#include "verify/loader_judge.h"
 
 namespace slim {
 namespace {
@@ -36,7 +39,41 @@ std::string TypeOf(const Checkpoint& checkpoint, const ModelConfig& config) {
   return fmt::format("{} {}", config.model_type, config.dtype ? DTypeName(*config.dtype) : "FLOAT");
 }
 
+// "mindie-atb, mindspore": the loaders that know a type.
+std::string LoadersOf(std::string_view label) {
+  LoaderSet set = 0;
+  for (const LoaderVersionRow& row : LoaderVersions()) {
+    if (FindType(row.id, label, false) != nullptr || FindType(row.id, label, true) != nullptr)
+      set |= BitOf(row.id);
+  }
+  return Join(NamesOf(set), ", ");
+}
+
 }  // namespace
+
+Error Session::WithLoaders(Error error) const {
+  if (error.rule != "RUN-unsupported-type") return error;
+  const std::string_view module = std::string_view(error.tensor).substr(0, error.tensor.rfind('.'));
+  const auto scheme = checkpoint_->SchemeOf(module);
+  const std::string loaders = scheme.ok() ? LoadersOf(SchemeLabel(*scheme)) : "";
+  error.hint += loaders.empty() ? "; no loader that slim knows takes this type"
+                                : fmt::format("; {} can load this type", loaders);
+  return error;
+}
+
+Status Session::CheckMemory(const ModelConfig& config) const {
+  const uint64_t available = command_.max_memory > 0 ? command_.max_memory : AvailableMemory();
+  if (command_.stream || available == 0) return {};
+  SLIM_ASSIGN(const uint64_t needed, EstimateWeightBytes(*checkpoint_, config, command_.backend));
+  if (needed <= available) return {};
+  Error error = InternalError(fmt::format("the weights need {} of memory, {} may be used",
+                                          HumanSize(needed), HumanSize(available)));
+  error.rule = "RUN-memory";
+  error.hint = command_.max_memory > 0
+                   ? "--stream holds one block at a time"
+                   : "--stream holds one block at a time; --max-memory SIZE to try all the same";
+  return std::move(error).WithPath(command_.model);
+}
 
 Status Session::Load() {
   if (command_.mode == RunCommand::Mode::kServe) {
@@ -48,9 +85,16 @@ Status Session::Load() {
     return SystemError(command_.logits, "would be overwritten", EEXIST)
         .WithHint("give --force, or another name");
   }
-  SLIM_ASSIGN(checkpoint_, Checkpoint::OpenFloat(command_.model));
+  auto opened = Checkpoint::OpenFloat(command_.model);
+  if (!opened.ok() && opened.error().rule == "CK-unsupported-dialect") {
+    return std::move(opened).error().WithHint(
+        "slim-convert can read it: slim-convert MODEL -o NEW --to ascendv1, then run NEW");
+  }
+  if (!opened.ok()) return std::move(opened).error();
+  checkpoint_.emplace(std::move(*opened));
   SLIM_ASSIGN(const ModelConfig config, ReadModelConfig(*checkpoint_));
   SLIM_TRY(CheckKvCache(config));
+  SLIM_TRY(CheckMemory(config));
   if (command_.mode != RunCommand::Mode::kBench) {
     SLIM_ASSIGN(text_, TextModel::Load(*checkpoint_, config));
   }
@@ -58,9 +102,10 @@ Status Session::Load() {
     SLIM_ASSIGN(dump_, LayerDump::Create(command_.dump, command_.dump_format, config,
                                          command_.write, console_));
   }
-  SLIM_ASSIGN(model_,
-              Model::Load(*checkpoint_, command_.backend, pool_, console_,
-                          command_.stream ? BlockStorage::kStreamed : BlockStorage::kResident));
+  auto model = Model::Load(*checkpoint_, command_.backend, pool_, console_,
+                           command_.stream ? BlockStorage::kStreamed : BlockStorage::kResident);
+  if (!model.ok()) return WithLoaders(std::move(model).error());
+  model_.emplace(std::move(*model));
   model_->set_phase(command_.phase);
   model_->set_observer(dump_.get());
   model_->set_kv_cache(command_.kv_cache);

@@ -24,6 +24,10 @@ class Session {
 
  private:
   Status Load();
+  // The weights fit the memory there is.
+  Status CheckMemory(const ModelConfig& config) const;
+  // The hint says which loaders take a type that cannot be computed.
+  Error WithLoaders(Error error) const;
   Status CheckKvCache(const ModelConfig& config) const;
   Status AnswerPrompt();
   Status AnswerInput();
