@@ -42,8 +42,7 @@ Result<Generated> Generate(const Model& model, std::span<const int32_t> prompt, 
   Generated generated;
   std::vector<float> logits;
   const std::span<const int32_t> rest = prompt.subspan(sequence.length());
-  if (options.max_new_tokens == 0 && !options.keep_logits && !options.always_evaluate)
-    return generated;
+  if (options.max_new_tokens == 0 && !options.keep_logits) return generated;
   sequence.Reserve(prompt.size() + std::min(options.max_new_tokens, kReservedTokens));
   SLIM_TRY(model.Forward(rest, sequence, !options.keep_logits, logits));
   if (options.keep_logits) Keep(rest, logits, generated);

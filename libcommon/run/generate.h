@@ -19,8 +19,7 @@ struct GenerationOptions {
   uint64_t context = 0;  // positions at most, prompt included; > 0
   SamplingOptions sampling;
   std::vector<int32_t> stop_tokens;
-  bool keep_logits = false;      // all rows go to Generated::logits
-  bool always_evaluate = false;  // the prompt, also when no token is wanted
+  bool keep_logits = false;  // all rows go to Generated::logits
 };
 
 enum class FinishReason : uint8_t { kStop, kLength };

@@ -440,8 +440,8 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   command.write.force = arguments.Has("force");
   command.generation.max_new_tokens =
       static_cast<uint64_t>(arguments.Integer("max-new-tokens", 128));
-  command.generation.keep_logits = !command.logits.empty();
-  command.generation.always_evaluate = !command.dump.empty();
+  // A dump, too, has the logits of every token.
+  command.generation.keep_logits = !command.logits.empty() || !command.dump.empty();
   ReadMeasuring(arguments, command);
   SLIM_TRY(CheckUse(arguments, command));
   return command;
