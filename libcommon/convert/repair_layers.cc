@@ -300,6 +300,10 @@ Result<std::string> LayerRepair::Refold(const std::vector<std::string>& members)
     range.scale = Rounded((high - low) / 255.0F, inputs.front().record[Role::kInputScale].dtype);
     range.offset = std::clamp(std::nearbyint(-128.0F - low / range.scale), -128.0F, 127.0F);
   }
+  const bool equal = std::ranges::all_of(inputs, [&](const FusedInput& input) {
+    return input.range.scale == range.scale && input.range.offset == range.offset;
+  });
+  if (equal) return std::string();
   const float finest = std::ranges::min_element(inputs, {}, by_scale)->range.scale;
   for (const FusedInput& input : inputs) SLIM_TRY(Refit(input, range));
   return fmt::format(

@@ -28,7 +28,8 @@ class LayerRepair {
   // where it has one.
   Status Dequantize(const std::string& module);
   // One input range for all members: the least that holds all of theirs. deq_scale and quant_bias
-  // follow; codes stay. Gives what was done, in words. LD-input-scale where a range is damaged.
+  // follow; codes stay. Gives what was done, in words; empty where they are
+  // equal already. LD-input-scale where a range is damaged.
   Result<std::string> Refold(const std::vector<std::string>& members);
 
  private:

@@ -35,6 +35,7 @@ class TensorRepair {
   Status SettleOffsets();
   Status CorrectCopies();
   void GiveUpCache();
+  std::vector<std::string> Suspects(std::string_view rule) const;
   bool IsMixed(const std::vector<std::string>& members) const;
   Status DequantizeLayers();
   Status RefoldGroups();
@@ -193,11 +194,15 @@ Status TensorRepair::CorrectCopies() {
 
 // Scales of a quantized KV cache where the loader has none: its cache stays float.
 void TensorRepair::GiveUpCache() {
+  const LoaderTarget& loader = repairs_.loader;
+  const bool has_none = loader.loader == Loader::kSglang || loader.loader == Loader::kMindSpore ||
+                        loader.version == LoaderVersion::kVllm07 ||
+                        loader.version == LoaderVersion::kVllm09;
   const bool stumbles = std::ranges::any_of(repairs_.findings, [](const Finding& finding) {
     return finding.rule.starts_with("LD-") && finding.rule != "LD-missing-entry" &&
            SplitTensorName(finding.tensor).suffix.starts_with("kv_cache_");
   });
-  if (!stumbles) return;
+  if (!stumbles && !has_none) return;
   std::vector<TensorPlan> kept;
   for (TensorPlan& tensor : change_.tensors) {
     if (!SplitTensorName(tensor.name).suffix.starts_with("kv_cache_")) {
@@ -213,6 +218,20 @@ void TensorRepair::GiveUpCache() {
   std::erase_if(change_.globals.others, [](const auto& global) {
     return global.first == "kv_cache_type" || global.first == "kv_quant_type";
   });
+}
+
+// Modules that findings of the rule are about; every quantized one where the loader did not find
+// the description, and so was not judged layer by layer.
+std::vector<std::string> TensorRepair::Suspects(std::string_view rule) const {
+  const bool unjudged = std::ranges::any_of(
+      repairs_.findings, [](const Finding& finding) { return finding.rule == "LD-description"; });
+  if (!unjudged) return repairs_.ModulesOf(rule);
+  std::vector<std::string> modules;
+  for (const TensorPlan& tensor : change_.tensors) {
+    const std::string module(SplitTensorName(tensor.name).module);
+    if (tensor.name.ends_with(".weight") && weights_.contains(module)) modules.push_back(module);
+  }
+  return modules;
 }
 
 bool TensorRepair::IsMixed(const std::vector<std::string>& members) const {
@@ -236,7 +255,7 @@ Status TensorRepair::DequantizeLayers() {
     if (weights_.contains(module) && why.emplace(module, std::move(reason)).second)
       modules.push_back(module);
   };
-  for (const std::string& module : repairs_.ModulesOf("LD-mixed-group")) {
+  for (const std::string& module : Suspects("LD-mixed-group")) {
     const std::vector<std::string> members = FusedWith(module);
     if (!IsMixed(members)) continue;  // its labels were wrong, not its types
     for (const std::string& member : members)
@@ -257,7 +276,7 @@ Status TensorRepair::DequantizeLayers() {
 
 Status TensorRepair::RefoldGroups() {
   std::unordered_set<std::string> seen;
-  for (const std::string& module : repairs_.ModulesOf("LD-input-scale")) {
+  for (const std::string& module : Suspects("LD-input-scale")) {
     std::vector<std::string> members;
     for (const std::string& member : FusedWith(module)) {
       if (weights_.contains(member) && Find(member, Role::kInputScale) != nullptr)
@@ -266,6 +285,7 @@ Status TensorRepair::RefoldGroups() {
     if (members.size() < 2 || !seen.insert(members.front()).second) continue;
     LayerRepair layers(change_);
     SLIM_ASSIGN(const std::string what, layers.Refold(members));
+    if (what.empty()) continue;
     Note(Join(members, ", "), what);
   }
   return {};

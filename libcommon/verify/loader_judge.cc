@@ -367,6 +367,16 @@ bool LoaderJudge::IsHarmless(const TensorEntry& entry) const {
   return entry.name.ends_with("rotary_emb.inv_freq");
 }
 
+// NORM-copy-differs holds the two against each other.
+bool LoaderJudge::IsCopyOfReadNorm(const TensorEntry& entry) const {
+  const TensorNameParts name = SplitTensorName(entry.name);
+  constexpr std::string_view kMark = ".module";
+  if (!name.module.ends_with(kMark)) return false;
+  const std::string_view norm = name.module.substr(0, name.module.size() - kMark.size());
+  const TensorEntry* original = context.checkpoint().Find(fmt::format("{}.{}", norm, name.suffix));
+  return original != nullptr && IsRead(*original);
+}
+
 void LoaderJudge::ReportUnread() {
   constexpr std::array<std::string_view, 11> kMatters = {
       "bias",         "kv_cache_scale", "kv_cache_offset", "weight",
@@ -376,7 +386,7 @@ void LoaderJudge::ReportUnread() {
     if (!files.Visible(entry) || IsRead(entry)) continue;
     const std::string_view leaf = SplitTensorName(entry.name).suffix;
     if (std::find(kMatters.begin(), kMatters.end(), leaf) == kMatters.end()) continue;
-    if (IsHarmless(entry)) continue;
+    if (IsHarmless(entry) || IsCopyOfReadNorm(entry)) continue;
     Report(leaf.starts_with("kv_cache_") ? RuleName("LD-kv-cache") : RuleName("LD-unread-tensor"),
            Effect::kLoadsWrong,
            {.tensor = entry.name,

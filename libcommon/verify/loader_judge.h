@@ -110,6 +110,7 @@ class LoaderJudge {
   bool IsRead(const TensorEntry& entry) const;
   // Tensors that make no difference when nobody reads them.
   bool IsHarmless(const TensorEntry& entry) const;
+  bool IsCopyOfReadNorm(const TensorEntry& entry) const;
   // Reports tensors of the visible files that were not read though they matter (MindIE).
   void ReportUnread();
 
