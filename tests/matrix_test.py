@@ -102,6 +102,7 @@ SOURCES = {
     "compressed-tensors": [converted("compressed-tensors")],
     "gptq": [converted("gptq", ONE_CLICK / "w8a16", ("--allow-loss",))],
     "awq": [awq],
+    "gguf": [converted("gguf", GOLDEN / "models" / "mini-qwen2-bfloat16")],
     "fp8-block": [fp8],
     "golden-stick": goldens(*(ROOT / "testdata" / "foreign" / "golden-stick" / name for name in ("mini-qwen2-a8w8-smooth", "mini-qwen3-a16w8"))),
 }
@@ -114,6 +115,8 @@ def contents(folder):
         if path.suffix == ".safetensors":
             for name, held in read_safetensors(path).items():
                 tensors[f"{path.parent.relative_to(folder)}/{name}"] = (held.dtype, held.shape, held.data)
+        elif path.suffix == ".gguf":
+            tensors[path.name] = path.read_bytes()
         elif "description" in path.name and path.suffix == ".json":
             description += path.read_text()
     return tensors, description
