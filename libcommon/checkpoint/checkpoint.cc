@@ -124,7 +124,7 @@ Status Checkpoint::OpenSingleFile(Reads reads) {
     return {};
   }
   tensors_.reserve(header->tensors.size());
-  AddShard({BaseName(path_), std::move(file), std::move(*header), nullptr});
+  AddShard({BaseName(path_), std::move(file), std::move(*header), nullptr, {}});
   return {};
 }
 
@@ -137,7 +137,7 @@ Status Checkpoint::OpenDirectory(int threads) {
   ReadIndexAndDescription(pool);
   ReadShards(pool);
   CollectSideFiles();
-  return guess_.container == Container::kGguf ? FinishGguf() : Status();
+  return FinishContainer();
 }
 
 void Checkpoint::ReadConfig() {
@@ -191,7 +191,8 @@ std::optional<Error> Checkpoint::ReadIndex() {
   if (guess_.index_file.empty()) return {};
   const std::string path = JoinPath(path_, guess_.index_file);
   auto text = ReadWholeFile(path, kMaxIndexBytes);
-  auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(std::move(text).error());
+  auto index = text.ok() ? ParseShardIndex(*text, ContainerEnding(guess_.container))
+                         : Result<ShardIndex>(std::move(text).error());
   if (!index.ok()) return std::move(index).error().WithPath(path);
   index_ = std::move(*index);
   return {};
@@ -231,17 +232,28 @@ Result<Shard> Checkpoint::OpenShard(const std::string& name) const {
     }
     return std::move(error).WithPath(path);
   }
-  if (guess_.container == Container::kGguf) return OpenGgufShard(name, std::move(*file));
+  switch (guess_.container) {
+    case Container::kGguf:
+      return OpenGgufShard(name, std::move(*file));
+    case Container::kTorch:
+      return OpenTorchShard(name, std::move(*file));
+    case Container::kNpy:
+      return OpenNpyShard(name, std::move(*file));
+    case Container::kSafetensors:
+      break;
+  }
   SLIM_ASSIGN(SafetensorsHeader header, ReadSafetensorsHeader(*file));
-  return Shard{name, std::move(*file), std::move(header), nullptr};
+  return Shard{name, std::move(*file), std::move(header), nullptr, {}};
 }
 
 void Checkpoint::AddShard(Shard shard) {
   const auto number = static_cast<uint32_t>(shards_.size());
   const uint64_t start = shard.header.data_start;
   for (HeaderTensor& tensor : shard.header.tensors) {
+    const uint64_t size = tensor.strides.empty() ? tensor.end - tensor.begin
+                                                 : ByteSize(tensor.dtype, tensor.shape).value();
     tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), number,
-                        start + tensor.begin, tensor.end - tensor.begin});
+                        start + tensor.begin, size, 0, std::move(tensor.strides)});
   }
   shard.header.tensors = {};
   shards_.push_back(std::move(shard));
@@ -318,6 +330,7 @@ Status Checkpoint::ReadBytes(const TensorEntry& entry, std::span<std::byte> to) 
 Status Checkpoint::ReadPart(const TensorEntry& entry, std::span<std::byte> to,
                             uint64_t offset) const {
   if (entry.fp8 != 0) return ReadFp8Part(entry, to, offset);
+  if (!entry.strides.empty()) return ReadStrided(entry, to, offset);
   auto status = shards_[entry.shard].file.ReadExactAt(to, entry.offset + offset);
   if (!status.ok()) return std::move(status).error().WithTensor(entry.name);
   return {};

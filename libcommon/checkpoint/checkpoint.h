@@ -33,6 +33,7 @@ struct Shard {
   File file;
   SafetensorsHeader header;                // `tensors` moved out into Checkpoint::tensors()
   std::shared_ptr<const GgufHeader> gguf;  // of the container of that name
+  std::vector<std::string> notes;          // what its reader left out
 };
 
 struct TensorEntry {
@@ -45,6 +46,7 @@ struct TensorEntry {
   // Of OpenFloat: 1 + the position of the FP8 weight behind it; offset is that weight's. 0: stored
   // as it is read.
   uint32_t fp8 = 0;
+  Shape strides;  // in elements; empty: contiguous
 };
 
 // Thread-safe for reading once open.
@@ -90,8 +92,8 @@ class Checkpoint {
   const std::vector<DirectoryEntry>& side_files() const { return side_files_; }
   const std::vector<DirectoryEntry>& listing() const { return listing_; }
   bool HasFile(std::string_view name) const;
-  // Side files that the container carries and the directory has none of; what could not be had from
-  // it is in notes.
+  // Side files that the container carries and the directory has none of; what was made from it and
+  // what could not be is in notes.
   const std::vector<MadeFile>& made_files() const { return made_files_; }
   const std::vector<std::string>& made_notes() const { return made_notes_; }
   // A side file's content; IN-missing when it is not there.
@@ -144,7 +146,13 @@ class Checkpoint {
   Status OpenDirectory(int threads);
   Status OpenSingleFile(Reads reads);
   Result<Shard> OpenGgufShard(const std::string& name, File file) const;
+  Result<Shard> OpenTorchShard(const std::string& name, File file) const;
+  Result<Shard> OpenNpyShard(const std::string& name, File file) const;
   Status FinishGguf();
+  // Labels by what each layer has.
+  Status DescribeNpy();
+  Status FinishContainer();
+  Status ReadStrided(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
   void SetConfig(std::string text, const std::string& path);
   void ReadConfig();
   void ReadIndexAndDescription(ThreadPool& pool);

@@ -13,7 +13,7 @@ Result<Shard> Checkpoint::OpenGgufShard(const std::string& name, File file) cons
   SafetensorsHeader plain;
   plain.data_start = header.data_start;
   for (const GgufTensor& tensor : header.tensors) {
-    HeaderTensor entry{tensor.name, DType::kU8, {}, tensor.offset, tensor.offset + tensor.size};
+    HeaderTensor entry{tensor.name, DType::kU8, {}, tensor.offset, tensor.offset + tensor.size, {}};
     if (tensor.type->id == kGgmlQ8_0) {
       entry.shape = StoredQ8_0Shape(tensor.shape);
     } else if (tensor.type->dtype) {
@@ -29,7 +29,7 @@ Result<Shard> Checkpoint::OpenGgufShard(const std::string& name, File file) cons
     plain.tensors.push_back(std::move(entry));
   }
   auto kept = std::make_shared<const GgufHeader>(std::move(header));
-  return Shard{name, std::move(file), std::move(plain), std::move(kept)};
+  return Shard{name, std::move(file), std::move(plain), std::move(kept), {}};
 }
 
 // The first file of a split model has the metadata, all have their part of the tensors.

@@ -43,6 +43,8 @@ Result<std::unique_ptr<LayerReader>> OpenLayers(const Checkpoint& source) {
     case Dialect::kAscendV1:
     case Dialect::kAscendV1V0:
     case Dialect::kMindIE:
+    case Dialect::kTorchBin:
+    case Dialect::kNpy:
       return OpenAscendLayers(source);
     default:
       return OpenForeignLayers(source, nullptr);

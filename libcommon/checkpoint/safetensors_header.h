@@ -25,6 +25,7 @@ struct HeaderTensor {
   Shape shape;
   uint64_t begin = 0;  // byte offsets relative to the end of the header
   uint64_t end = 0;
+  Shape strides;  // in elements, of other containers; empty: contiguous
 };
 
 struct SafetensorsHeader {

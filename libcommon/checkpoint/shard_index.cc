@@ -16,7 +16,7 @@ namespace {
 constexpr int kMaxDepth = 8;
 constexpr size_t kUsualEntryBytes = 128;  // of text: tensor, file, white space
 
-Status ParseWeightMap(JsonScanner& scanner, ShardIndex& index) {
+Status ParseWeightMap(JsonScanner& scanner, std::string_view ending, ShardIndex& index) {
   SLIM_TRY(scanner.BeginObject());
   while (true) {
     std::string_view tensor;
@@ -25,7 +25,7 @@ Status ParseWeightMap(JsonScanner& scanner, ShardIndex& index) {
     SLIM_ASSIGN(const std::string_view file, scanner.String());
     // Consecutive tensors mostly share a file: check a name once.
     if (index.weight_map.empty() || index.weight_map.back().second != file) {
-      if (auto status = CheckPlainFileName(file, ".safetensors"); !status.ok()) {
+      if (auto status = CheckPlainFileName(file, ending); !status.ok()) {
         return std::move(status).error().WithHint("the index names no file of this directory");
       }
     }
@@ -63,7 +63,7 @@ std::vector<std::string> ShardIndex::Files() const {
   return files;
 }
 
-Result<ShardIndex> ParseShardIndex(std::string_view json) {
+Result<ShardIndex> ParseShardIndex(std::string_view json, std::string_view ending) {
   JsonScanner scanner(json);
   SLIM_TRY(scanner.Start());
   SLIM_TRY(scanner.BeginObject());
@@ -77,7 +77,7 @@ Result<ShardIndex> ParseShardIndex(std::string_view json) {
       if (has_map) return scanner.Fail("IX-duplicate-key", "weight_map occurs twice");
       has_map = true;
       index.weight_map.reserve(json.size() / kUsualEntryBytes);
-      SLIM_TRY(ParseWeightMap(scanner, index));
+      SLIM_TRY(ParseWeightMap(scanner, ending, index));
     } else if (key == "metadata") {
       SLIM_TRY(ParseMetadata(scanner, index));
     } else {

@@ -41,6 +41,9 @@ constexpr std::string_view kFromGguf =
 constexpr std::string_view kGgufCodes =
     "Q8_0 as W8A16, one scale a row where the blocks agree, else groups of 32, which no loader "
     "reads; embeddings are dequantized";
+constexpr std::string_view kFromTorch = "tensors as they are, views and tied ones as copies";
+constexpr std::string_view kFromNpy =
+    "types by what each layer has and by 'quantize' in config.json";
 constexpr std::string_view kToGptq = "8 bits, version 1; scales are rounded to F16";
 
 constexpr Scheme kCtSchemes[] = {Scheme::kFloat, Scheme::kW8A8,  Scheme::kW8A8Dynamic,
@@ -51,8 +54,10 @@ constexpr std::string_view kToGoldenStick =
     "codes and scales as they are; a bias leaves quant_bias, where its rounding may be lost";
 constexpr Scheme kGoldenStick[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
                                    Scheme::kW8A16, Scheme::kW4A16};
+constexpr Scheme kNpyTypes[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
+                                Scheme::kW8A16};
 constexpr Scheme kGgufRead[] = {Scheme::kFloat, Scheme::kW8A16};
-constexpr Scheme kGgufFloats[] = {Scheme::kFloat};
+constexpr Scheme kFloatsOnly[] = {Scheme::kFloat};
 constexpr Scheme kGgufWritten[] = {Scheme::kFloat, Scheme::kW8A8, Scheme::kW8A8Dynamic,
                                    Scheme::kW8A16};
 constexpr Scheme kWeightOnly[] = {Scheme::kFloat, Scheme::kW8A16, Scheme::kW4A16};
@@ -66,7 +71,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kHf, Dialect::kAscendV1, LossClass::kExact, kFromFloat},
     {Dialect::kHf, Dialect::kAscendV1V0, LossClass::kExact, kFromFloat},
     {Dialect::kHf, Dialect::kMindIE, LossClass::kExact, kFromFloat},
-    {Dialect::kHf, Dialect::kGguf, LossClass::kExact, kToGguf, kGgufFloats},
+    {Dialect::kHf, Dialect::kGguf, LossClass::kExact, kToGguf, kFloatsOnly},
     {Dialect::kAscendV1, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1, Dialect::kAscendV1, LossClass::kExact, kSame},
     {Dialect::kAscendV1, Dialect::kAscendV1V0, LossClass::kExact, kNames},
@@ -109,6 +114,10 @@ constexpr Edge kEdges[] = {
     {Dialect::kGoldenStick, Dialect::kAscendV1, LossClass::kExact, kFromGoldenStick, kGoldenStick},
     {Dialect::kGguf, Dialect::kHf, LossClass::kExact, kFromGguf, kGgufRead},
     {Dialect::kGguf, Dialect::kAscendV1, LossClass::kNear, kGgufCodes, kGgufRead},
+    {Dialect::kTorchBin, Dialect::kHf, LossClass::kExact, kFromTorch, kFloatsOnly},
+    {Dialect::kTorchBin, Dialect::kAscendV1, LossClass::kExact, kFromTorch, kFloatsOnly},
+    {Dialect::kNpy, Dialect::kHf, LossClass::kNear, kDequantized, kNpyTypes},
+    {Dialect::kNpy, Dialect::kAscendV1, LossClass::kExact, kFromNpy, kNpyTypes},
 };
 
 constexpr unsigned Bit(Dialect dialect) { return 1U << static_cast<unsigned>(dialect); }

@@ -212,7 +212,9 @@ Result<ConvertPlan> LayerPlanner::Run() {
   SLIM_ASSIGN(plan_.reader, OpenLayers(source_));
   SLIM_TRY(CheckFloat());
   SLIM_ASSIGN(plan_.target, MakeLayerTarget(*plan_.reader, options_));
-  plan_.notes = plan_.reader->notes();
+  plan_.notes = source_.made_notes();
+  const auto& notes = plan_.reader->notes();
+  plan_.notes.insert(plan_.notes.end(), notes.begin(), notes.end());
   Order();
   SLIM_TRY(PlanLayers());
   SLIM_TRY(PlanMemory());

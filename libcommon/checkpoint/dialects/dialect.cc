@@ -18,6 +18,10 @@ namespace {
 constexpr std::string_view kDescription = "quant_model_description";
 constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::string_view kGguf = ".gguf";
+constexpr std::string_view kTorch = ".bin";
+constexpr std::string_view kNpy = ".npy";
+constexpr std::string_view kTorchStem = "pytorch_model";
+constexpr std::string_view kTorchIndex = "pytorch_model.bin.index.json";
 constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
 
 struct Listing {
@@ -25,6 +29,7 @@ struct Listing {
   std::vector<std::string> safetensors;
   std::vector<std::string> indexes;
   std::vector<std::string> foreign;  // weights in formats that are not safetensors
+  bool has_torch_index = false;
 };
 
 Listing Classify(const std::vector<DirectoryEntry>& entries) {
@@ -36,6 +41,8 @@ Listing Classify(const std::vector<DirectoryEntry>& entries) {
       listing.descriptions.push_back(name);
     } else if (name.ends_with(kIndexSuffix)) {
       listing.indexes.push_back(name);
+    } else if (name == kTorchIndex) {
+      listing.has_torch_index = true;
     } else if (name.ends_with(kSafetensors)) {
       listing.safetensors.push_back(name);
     } else if (name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth") ||
@@ -69,11 +76,11 @@ std::string ForeignDialect(const Json* config, const std::vector<DirectoryEntry>
   return method->text();
 }
 
-DialectTraits GgufTraits() {
-  DialectTraits traits =
-      ForeignTraits(Dialect::kGguf, "gguf", "llama.cpp's file: F32, F16, BF16 and Q8_0 tensors");
+DialectTraits FloatTraits(Dialect dialect, std::string_view name, std::string_view summary,
+                          Container container) {
+  DialectTraits traits = ForeignTraits(dialect, name, summary);
   traits.may_be_float = true;
-  traits.container = Container::kGguf;
+  traits.container = container;
   return traits;
 }
 
@@ -111,13 +118,8 @@ DialectGuess GuessAscend(const Listing& listing) {
   return guess;
 }
 
-// The one model among *.gguf; nothing where there is none.
-Result<std::optional<DialectGuess>> GuessGguf(const std::string& directory,
-                                              const Listing& listing) {
-  std::vector<std::string> files;
-  std::ranges::copy_if(listing.foreign, std::back_inserter(files),
-                       [](const std::string& name) { return name.ends_with(kGguf); });
-  if (files.empty()) return std::optional<DialectGuess>();
+// The one model among *.gguf.
+Result<DialectGuess> GuessGguf(const std::string& directory, std::vector<std::string> files) {
   DialectGuess guess;
   guess.dialect = Dialect::kGguf;
   guess.container = Container::kGguf;
@@ -125,12 +127,42 @@ Result<std::optional<DialectGuess>> GuessGguf(const std::string& directory,
   const auto other = std::ranges::find_if(files, [&](const std::string& name) {
     return std::ranges::find(guess.weight_files, name) == guess.weight_files.end();
   });
-  if (other == files.end()) return std::optional(std::move(guess));
+  if (other == files.end()) return guess;
   return InputError(
              "CK-several-models",
              fmt::format("holds several models: {}, {}", Quote(files.front()), Quote(*other)),
              "name the file")
       .WithPath(directory);
+}
+
+// Files that are no safetensors; nothing where none of them is a model.
+Result<std::optional<DialectGuess>> GuessOtherContainer(const std::string& directory,
+                                                        const Listing& listing) {
+  const auto ending_in = [&](std::string_view ending) {
+    std::vector<std::string> files;
+    std::ranges::copy_if(listing.foreign, std::back_inserter(files),
+                         [&](const std::string& name) { return name.ends_with(ending); });
+    return files;
+  };
+  DialectGuess guess;
+  const std::vector<std::string> torch = WithStem(ending_in(kTorch), kTorchStem);
+  if (!torch.empty() || listing.has_torch_index) {
+    guess.dialect = Dialect::kTorchBin;
+    guess.container = Container::kTorch;
+    guess.weight_files = torch;
+    if (listing.has_torch_index) guess.index_file = kTorchIndex;
+    return std::optional(std::move(guess));
+  }
+  if (const auto gguf = ending_in(kGguf); !gguf.empty()) {
+    SLIM_ASSIGN(guess, GuessGguf(directory, gguf));
+    return std::optional(std::move(guess));
+  }
+  guess.weight_files = ending_in(kNpy);
+  if (std::ranges::find(guess.weight_files, "quant_weight.npy") == guess.weight_files.end())
+    return std::optional<DialectGuess>();
+  guess.dialect = Dialect::kNpy;
+  guess.container = Container::kNpy;
+  return std::optional(std::move(guess));
 }
 
 }  // namespace
@@ -150,7 +182,14 @@ std::span<const DialectTraits> Dialects() {
       ForeignTraits(Dialect::kFp8Block, "fp8-block",
                     "FP8 with block scales, as DeepSeek and Qwen publish it"),
       kGoldenStickTraits,
-      GgufTraits(),
+      FloatTraits(Dialect::kGguf, "gguf", "llama.cpp's file: F32, F16, BF16 and Q8_0 tensors",
+                  Container::kGguf),
+      FloatTraits(Dialect::kTorchBin, "torch-bin",
+                  "pytorch_model.bin, single or sharded, read without executing anything",
+                  Container::kTorch),
+      FloatTraits(Dialect::kNpy, "npy",
+                  "dicts of tensors by kind, as msModelSlim's save_type numpy writes them",
+                  Container::kNpy),
   };
   return kTable;
 }
@@ -167,7 +206,17 @@ Result<Dialect> ParseDialect(std::string_view name) {
 }
 
 std::string_view ContainerEnding(Container container) {
-  return container == Container::kGguf ? kGguf : kSafetensors;
+  switch (container) {
+    case Container::kGguf:
+      return kGguf;
+    case Container::kTorch:
+      return kTorch;
+    case Container::kNpy:
+      return kNpy;
+    case Container::kSafetensors:
+      break;
+  }
+  return kSafetensors;
 }
 
 std::string ShardFileName(std::string_view stem, uint32_t index, uint32_t count, bool sharded,
@@ -233,9 +282,12 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
   const auto* method = std::ranges::find(kMethods, foreign, &MethodDialect::method);
   if (!foreign.empty() && method == std::end(kMethods)) return UnreadDialect(foreign, directory);
   if (listing.safetensors.empty() && listing.indexes.empty()) {
-    if (auto gguf = GuessGguf(directory, listing); !gguf.ok() || *gguf) {
-      if (!gguf.ok()) return std::move(gguf).error();
-      return std::move(**gguf);
+    SLIM_ASSIGN(std::optional<DialectGuess> other, GuessOtherContainer(directory, listing));
+    if (other) {
+      other->fp8 = foreign == "fp8";
+      if (other->container == Container::kTorch && !foreign.empty() && !other->fp8)
+        other->dialect = method->dialect;
+      return std::move(*other);
     }
     const std::string found =
         listing.foreign.empty() ? "" : fmt::format(", found {}", Join(listing.foreign, ", "));

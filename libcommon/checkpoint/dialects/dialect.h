@@ -32,10 +32,12 @@ enum class Dialect : uint8_t {
   kFp8Block,
   kGoldenStick,
   kGguf,
+  kTorchBin,
+  kNpy,
 };
 
 // What holds the tensors' bytes.
-enum class Container : uint8_t { kSafetensors, kGguf };
+enum class Container : uint8_t { kSafetensors, kGguf, kTorch, kNpy };
 
 struct DescriptionGlobals {
   std::string model_quant_type;  // label; "FLOAT" for a float checkpoint

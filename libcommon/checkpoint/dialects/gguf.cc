@@ -196,7 +196,6 @@ Status GgufLayers::AddTensor(const TensorEntry& entry) {
 Status GgufLayers::Open() {
   SLIM_TRY(ReadConfig());
   for (const TensorEntry& entry : source_.tensors()) SLIM_TRY(AddTensor(entry));
-  notes_ = source_.made_notes();
   return {};
 }
 

@@ -1,0 +1,141 @@
+// Checkpoint over torch.save's files and over msModelSlim's numpy layout, whose tensors are torch's
+// too: views of storages inside a file.
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/text.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/npy_file.h"
+#include "checkpoint/torch_file.h"
+
+namespace slim {
+namespace {
+
+ByteSource SourceOf(const File& file) {
+  return {file.size(), [&file](std::span<std::byte> to, uint64_t offset) {
+            return file.ReadExactAt(to, offset);
+          }};
+}
+
+SafetensorsHeader HeaderOf(std::vector<TorchTensor> tensors) {
+  SafetensorsHeader header;
+  for (TorchTensor& tensor : tensors) {
+    header.tensors.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape),
+                              tensor.offset, tensor.offset + tensor.extent,
+                              std::move(tensor.strides)});
+  }
+  return header;
+}
+
+}  // namespace
+
+Result<Shard> Checkpoint::OpenTorchShard(const std::string& name, File file) const {
+  auto read = ReadTorchFile(SourceOf(file));
+  if (!read.ok()) return std::move(read).error().WithPath(file.path());
+  Shard shard{name, std::move(file), HeaderOf(std::move(read->tensors)), nullptr, {}};
+  for (const std::string& key : read->left_out)
+    shard.notes.push_back(fmt::format("left out: {} of {} is no tensor", Quote(key), Quote(name)));
+  for (const std::string& tie : read->tied)
+    shard.notes.push_back(
+        fmt::format("tensors that share their bytes are written as copies: {}", tie));
+  return shard;
+}
+
+Result<Shard> Checkpoint::OpenNpyShard(const std::string& name, File file) const {
+  auto tensors = ReadNpyDict(SourceOf(file), NpyNaming(name));
+  if (!tensors.ok()) return std::move(tensors).error().WithPath(file.path());
+  return Shard{name, std::move(file), HeaderOf(std::move(*tensors)), nullptr, {}};
+}
+
+Status Checkpoint::FinishContainer() {
+  for (const Shard& shard : shards_)
+    made_notes_.insert(made_notes_.end(), shard.notes.begin(), shard.notes.end());
+  switch (guess_.container) {
+    case Container::kGguf:
+      return FinishGguf();
+    case Container::kNpy:
+      return DescribeNpy();
+    case Container::kTorch:
+    case Container::kSafetensors:
+      break;
+  }
+  return {};
+}
+
+Status Checkpoint::DescribeNpy() {
+  if (!problems_.empty()) return {};
+  IndexNames();
+  const Json* quantize = config_ ? config_->Find("quantize") : nullptr;
+  const std::string type(quantize == nullptr ? "" : quantize->AsString().value_or(""));
+  description_.emplace();
+  for (const TensorEntry& entry : tensors_) {
+    const auto [module, suffix] = SplitTensorName(entry.name);
+    const auto has = [&, name = module](std::string_view part) {
+      return Find(fmt::format("{}.{}", name, part)) != nullptr;
+    };
+    const TensorEntry* weight = Find(fmt::format("{}.weight", module));
+    const bool parts = has("deq_scale") || has("weight_scale") || has("input_scale");
+    if (weight != nullptr && parts && weight->shape.size() == 1) {
+      return InputError("NP-bias",
+                        "holds the layer's bias where its weight should be: saving as numpy put "
+                        "both under one name",
+                        "save the model as safetensors again")
+          .WithTensor(weight->name)
+          .WithPath(path_);
+    }
+    if (suffix == "bias" || weight == nullptr || !parts || weight->dtype != DType::kI8) {
+      description_->AddTensor(entry.name, "FLOAT");
+      continue;
+    }
+    std::string label = "W8A8";
+    if (!has("deq_scale") && !has("input_scale")) {
+      if (type != "w8a16" && type != "w8a8_dynamic") {
+        return InputError("NP-type",
+                          "belongs to W8A16 or to W8A8_DYNAMIC, whose arrays are the same",
+                          "add \"quantize\": \"w8a16\" or \"w8a8_dynamic\" to config.json")
+            .WithTensor(entry.name)
+            .WithPath(path_);
+      }
+      label = ToUpper(type);
+    }
+    description_->AddTensor(entry.name, label);
+  }
+  return {};
+}
+
+// The whole reach of the view is read and its elements are gathered: views of checkpoints are
+// transposed matrices and slices of one.
+Status Checkpoint::ReadStrided(const TensorEntry& entry, std::span<std::byte> to,
+                               uint64_t offset) const {
+  const uint64_t width = DTypeBits(entry.dtype) / 8;
+  if (width == 0 || offset % width != 0 || to.size() % width != 0)
+    return InternalError("part of a value of a strided tensor");
+  uint64_t reach = 0;
+  for (size_t i = 0; i < entry.shape.size(); ++i) reach += (entry.shape[i] - 1) * entry.strides[i];
+  Buffer bytes((reach + 1) * width);
+  auto status = shards_[entry.shard].file.ReadExactAt(bytes.bytes(), entry.offset);
+  if (!status.ok()) return std::move(status).error().WithTensor(entry.name);
+  const size_t rank = entry.shape.size();
+  Shape index(rank, 0);
+  uint64_t rest = offset / width;
+  uint64_t position = 0;
+  for (size_t i = rank; i-- > 0;) {
+    index[i] = rest % entry.shape[i];
+    rest /= entry.shape[i];
+    position += index[i] * entry.strides[i];
+  }
+  for (uint64_t done = 0; done < to.size(); done += width) {
+    std::memcpy(to.data() + done, bytes.data() + position * width, width);
+    for (size_t i = rank; i-- > 0;) {
+      position += entry.strides[i];
+      if (++index[i] < entry.shape[i]) break;
+      position -= entry.shape[i] * entry.strides[i];
+      index[i] = 0;
+    }
+  }
+  return {};
+}
+
+}  // namespace slim

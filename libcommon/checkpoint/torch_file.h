@@ -1,0 +1,43 @@
+// Files of torch.save as lists of tensors: the zip container (torch 1.6 on) and the one before it.
+// Pickles are read as data (pickle.h): the globals of tensors and storages are known, every other
+// one is refused by name, nothing is executed. Shapes, strides and storages are checked against the
+// file. Facts: ecosystem.md 1.3 I.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "checkpoint/pickle.h"
+#include "dtype/dtype.h"
+#include "tensor/shape.h"
+
+namespace slim {
+
+struct TorchTensor {
+  std::string name;
+  DType dtype = DType::kF32;
+  Shape shape;
+  Shape strides;        // in elements; empty: contiguous
+  uint64_t offset = 0;  // of its first element in the source
+  uint64_t extent = 0;  // bytes from there to the end of its last element
+};
+
+struct TorchFile {
+  std::vector<TorchTensor> tensors;   // in the order of the dict
+  std::vector<std::string> left_out;  // keys whose values are no tensors
+  std::vector<std::string> tied;      // "a is b": tensors that share their bytes
+};
+
+// A dict of tensors, as model.state_dict() gives one, or {"state_dict": such a dict}. Rules PT-…
+// besides those of pickle.h and zip.h.
+Result<TorchFile> ReadTorchFile(const ByteSource& source);
+
+// Where the tensors of a pickle that was made outside of torch.save have their bytes: each storage
+// is a whole legacy file inside of it (torch.storage._load_from_bytes). `node` is the value.
+Result<TorchTensor> ReadPickledTensor(const ByteSource& source, const Pickle& pickle,
+                                      const PickleNode& node);
+// The globals of torch that may occur in either.
+bool IsTorchGlobal(std::string_view global);
+
+}  // namespace slim
