@@ -1,43 +1,36 @@
 #!/bin/sh
-# slim-convert ascendv1 <-> mindie against copying: time over that of cp --reflink=never and sync of the same bytes (target:
-# 1.25), and peak memory (target: twice the largest tensor and 200 MB). The commands take turns; medians of five.
-#   sh bench/convert.sh [FOLDER]    FOLDER keeps the checkpoints between runs
+# slim-convert against copying: time over that of cp --reflink=never and sync of the same input, and peak memory (target: twice
+# the largest tensor and 200 MB). ascendv1 <-> mindie (target: 1.25); FP8 blocks and GPTQ to bf16 (target: 2, over the copy of
+# the bf16 that they write). Medians of ROUNDS.
+#   sh bench/convert.sh [FOLDER [ROUNDS]]    FOLDER keeps the checkpoints between runs
 set -eu
 cd "$(dirname "$0")/.."
-PATH="$PWD/build/release/bin:$PATH"
 work=${1:-$(mktemp -d)}
+rounds=${2:-5}
+. bench/common.sh
 [ -d "$work/model" ] || python3 bench/make_random_checkpoint.py "$work/model"
 [ -d "$work/ascendv1" ] || slim-quant "$work/model" -o "$work/ascendv1" --type w8a8_dynamic --smooth none -q
 [ -d "$work/mindie" ] || slim-convert "$work/ascendv1" -o "$work/mindie" --to mindie -q
-once() { # NAME COMMAND...: appends the wall seconds of one run to $work/NAME.s
-  name=$1
-  shift
-  rm -rf "$work/out"
-  sync
-  start=$(date +%s.%N)
-  "$@" >/dev/null 2>&1
-  end=$(date +%s.%N)
-  echo "$end $start" | awk '{ printf "%.3f\n", $1 - $2 }' >>"$work/$name.s"
-}
-copy() { cp -r --reflink=never "$work/ascendv1" "$work/out" && sync; }
-median() { sort -n "$work/$1.s" | sed -n 3p; }
+[ -d "$work/gptq" ] || slim-convert "$work/ascendv1" -o "$work/gptq" --to gptq --allow-loss -q
+[ -d "$work/fp8" ] || python3 bench/make_fp8_checkpoint.py "$work/fp8" --gib 0.5
+[ -d "$work/fp8-bf16" ] || slim-convert "$work/fp8" -o "$work/fp8-bf16" --dequantize -q
+cat "$work"/*/*.safetensors >/dev/null
+convert() { slim-convert "$work/$1" -o "$work/out" --to "$2"; }
+dequantize() { slim-convert "$work/$1" -o "$work/out" --dequantize --dtype bf16; }
 rm -f "$work"/*.s
-for _ in 1 2 3 4 5; do
-  once copy copy
-  once mindie slim-convert "$work/ascendv1" -o "$work/out" --to mindie
-  once ascendv1 slim-convert "$work/mindie" -o "$work/out" --to ascendv1
+for _ in $(seq "$rounds"); do
+  once copy copy ascendv1
+  once ascendv1-to-mindie convert ascendv1 mindie
+  once mindie-to-ascendv1 convert mindie ascendv1
+  once copy-bf16 copy model
+  once gptq-to-bf16 dequantize gptq
+  once copy-fp8-bf16 copy fp8-bf16
+  once fp8-block-to-bf16 dequantize fp8
 done
-base=$(median copy)
-echo "cp --reflink=never + sync: $base s"
-for to in mindie ascendv1; do
-  from=$([ $to = mindie ] && echo ascendv1 || echo mindie)
-  rm -rf "$work/out"
-  peak=$(python3 -c '
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)' slim-convert "$work/$from" -o "$work/out" --to $to)
-  ratio=$(echo "$(median $to) $base" | awk '{ printf "%.2f", $1 / $2 }')
-  echo "$from to $to: $(median $to) s, $ratio x the copy, peak $peak MiB"
-done
+for base in copy copy-bf16 copy-fp8-bf16; do echo "$base: $(median $base) s"; done
+report ascendv1-to-mindie copy slim-convert "$work/ascendv1" -o "$work/out" --to mindie
+report mindie-to-ascendv1 copy slim-convert "$work/mindie" -o "$work/out" --to ascendv1
+report gptq-to-bf16 copy-bf16 slim-convert "$work/gptq" -o "$work/out" --dequantize --dtype bf16
+report fp8-block-to-bf16 copy-fp8-bf16 slim-convert "$work/fp8" -o "$work/out" --dequantize --dtype bf16
 rm -rf "$work"/*.s "$work/out"
 [ $# -gt 0 ] || rm -rf "$work"

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "checkpoint/npy_file.h"
 #include "checkpoint/shard_index.h"
 #include "os/digest.h"
 #include "os/interrupt.h"
@@ -116,6 +117,35 @@ Status CompletePlan(WritePlan& plan) {
   return {};
 }
 
+// One file of the numpy layout: tensors by kind.
+struct NpyFile {
+  std::string name;
+  std::vector<std::string> names;  // of the tensors
+  std::vector<TensorSpec> specs;   // by their keys
+  NpyLayout layout;
+};
+
+Result<std::vector<NpyFile>> NpyFiles(const WritePlan& plan) {
+  std::map<std::string, NpyFile> by_name;
+  for (const PlannedTensor& tensor : plan.tensors) {
+    NpyPlace place = NpyPlaceOf(tensor.spec.name);
+    if (place.file.empty()) {
+      return InternalError("a tensor without a place among numpy's files")
+          .WithTensor(tensor.spec.name);
+    }
+    NpyFile& file = by_name[place.file];
+    file.name = place.file;
+    file.names.push_back(tensor.spec.name);
+    file.specs.push_back({std::move(place.key), tensor.spec.dtype, tensor.spec.shape});
+  }
+  std::vector<NpyFile> files;
+  for (auto& [name, file] : by_name) {
+    SLIM_ASSIGN(file.layout, LayOutNpy(file.specs));
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
 }  // namespace
 
 uint64_t WritePlan::TotalBytes() const {
@@ -190,12 +220,25 @@ Result<CheckpointWriter> CheckpointWriter::CreateResumable(WritePlan plan,
 }
 
 Status CheckpointWriter::LayOut() {
+  const Container container = TraitsOf(plan_.dialect).container;
+  if (container == Container::kNpy) {
+    SLIM_ASSIGN(std::vector<NpyFile> files, NpyFiles(plan_));
+    for (NpyFile& file : files) {
+      const auto shard = static_cast<uint32_t>(file_names_.size());
+      for (size_t i = 0; i < file.specs.size(); ++i) {
+        const uint64_t size = ByteSize(file.specs[i].dtype, file.specs[i].shape).value();
+        places_.emplace(file.names[i], Place{shard, file.layout.offsets[i], size});
+      }
+      file_names_.push_back(std::move(file.name));
+      layouts_.push_back({"", {}, file.layout.file_size});
+    }
+    return {};
+  }
   for (uint32_t shard = 0; shard < plan_.shard_count; ++shard) {
     std::vector<TensorSpec> specs;
     for (const PlannedTensor& tensor : plan_.tensors) {
       if (tensor.shard == shard) specs.push_back(tensor.spec);
     }
-    const Container container = TraitsOf(plan_.dialect).container;
     SLIM_ASSIGN(SafetensorsLayout layout, container == Container::kGguf
                                               ? LayOutGguf(specs, plan_.gguf_metadata)
                                               : LayOutSafetensors(specs, plan_.metadata));
@@ -219,6 +262,12 @@ Status CheckpointWriter::OpenFiles() {
     SLIM_ASSIGN(OutputFile file, output_.CreateFile(file_names_[shard], layouts_[shard].file_size));
     SLIM_TRY(file.WriteAt(std::as_bytes(std::span(layouts_[shard].header)), 0));
     files_.push_back(std::move(file));
+  }
+  if (TraitsOf(plan_.dialect).container != Container::kNpy) return {};
+  SLIM_ASSIGN(const std::vector<NpyFile> files, NpyFiles(plan_));
+  for (size_t i = 0; i < files.size(); ++i) {
+    for (const auto& [offset, piece] : files[i].layout.pieces)
+      SLIM_TRY(files_[i].WriteAt(std::as_bytes(std::span(piece)), offset));
   }
   return {};
 }

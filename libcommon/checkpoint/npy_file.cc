@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/text.h"
 #include "checkpoint/safetensors_header.h"
 #include "checkpoint/sniff.h"
+#include "linear/scheme.h"
 
 namespace slim {
 namespace {
@@ -151,7 +153,150 @@ Result<TorchTensor> NpyDict::ReadValue(const PickleNode& value) const {
   return state == nullptr ? ReadPickledTensor(source_, pickle_, value) : ReadArray(*state);
 }
 
+class PickleWriter {
+ public:
+  void Raw(std::string_view bytes) { text_ += bytes; }
+  void Text(std::string_view text) {
+    text_ += 'X';
+    Number<uint32_t>(text.size());
+    text_ += text;
+  }
+  void Integer(uint64_t value) {  // below 2^63
+    text_ += "\x8A\x08";
+    Number<uint64_t>(value);
+  }
+  void Integers(const Shape& values) {
+    text_ += '(';
+    for (const uint64_t value : values) Integer(value);
+    text_ += 't';
+  }
+  // "module\nname\n"
+  void Global(std::string_view module, std::string_view name) {
+    text_ += fmt::format("c{}\n{}\n", module, name);
+  }
+  template <class T>
+  void Number(uint64_t value) {
+    std::array<char, sizeof(T)> bytes{};
+    StoreLe(bytes.data(), static_cast<T>(value));
+    text_.append(bytes.data(), bytes.size());
+  }
+  std::string Take() { return std::exchange(text_, ""); }
+
+ private:
+  std::string text_;
+};
+
+// The legacy file of one storage, up to its bytes.
+std::string StorageHead(std::string_view type, uint64_t elements) {
+  PickleWriter out;
+  out.Raw(std::string_view("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19.", 15));
+  out.Raw("\x80\x02M\xE9\x03.");
+  out.Raw("\x80\x02}(");
+  out.Text("protocol_version");
+  out.Raw("M\xE9\x03");
+  out.Text("little_endian");
+  out.Raw("\x88u.\x80\x02(");
+  out.Text("storage");
+  out.Global("torch", type.substr(type.find('.') + 1));
+  out.Text("0");
+  out.Text("cpu");
+  out.Integer(elements);
+  out.Raw("NtQ.\x80\x02]");
+  out.Text("0");
+  out.Raw("a.");
+  out.Number<uint64_t>(elements);
+  return out.Take();
+}
+
+std::string ArrayHead() {
+  std::string header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }";
+  header.resize(117, ' ');
+  PickleWriter out;
+  out.Raw(kMagic);
+  out.Raw(std::string_view("\x01\x00", 2));
+  out.Number<uint16_t>(header.size() + 1);
+  out.Raw(header + "\n");
+  out.Raw("\x80\x04");
+  out.Global("numpy.core.multiarray", "_reconstruct");
+  out.Global("numpy", "ndarray");
+  out.Raw(
+      std::string_view("K\0\x85"
+                       "C\x01"
+                       "b\x87R(K\x01)",
+                       12));
+  out.Global("numpy", "dtype");
+  out.Text("O8");
+  out.Raw("\x89\x88\x87R(K\x03");
+  out.Text("|");
+  out.Raw("NNNJ\xFF\xFF\xFF\xFFJ\xFF\xFF\xFF\xFFK?tb\x89]}(");
+  return out.Take();
+}
+
+// Everything of a value before its storage's bytes.
+std::string ValueHead(const TensorSpec& spec, std::string_view type, uint64_t elements,
+                      uint64_t bytes) {
+  PickleWriter out;
+  out.Text(spec.name);
+  out.Global("torch._utils", "_rebuild_tensor_v2");
+  out.Raw("(");
+  out.Global("torch.storage", "_load_from_bytes");
+  const std::string head = StorageHead(type, elements);
+  out.Raw("\x8E");
+  out.Number<uint64_t>(head.size() + bytes);
+  out.Raw(head);
+  return out.Take();
+}
+
+std::string ValueTail(const TensorSpec& spec) {
+  Shape strides(spec.shape.size(), 1);
+  for (size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * spec.shape[i];
+  PickleWriter out;
+  out.Raw(std::string_view("\x85RK\0", 4));
+  out.Integers(spec.shape);
+  out.Integers(strides);
+  out.Raw("\x89");
+  out.Global("collections", "OrderedDict");
+  out.Raw(")RtR");
+  return out.Take();
+}
+
 }  // namespace
+
+NpyPlace NpyPlaceOf(std::string_view tensor) {
+  const auto [module, suffix] = SplitTensorName(tensor);
+  if (module.ends_with("norm") && (suffix == "weight" || suffix == "bias"))
+    return {"anti_fp_norm.npy", std::string(tensor)};
+  if (suffix == "kv_cache_scale" || suffix == "kv_cache_offset")
+    return {fmt::format("{}.npy", suffix), std::string(tensor)};
+  if (suffix == "weight") return {"quant_weight.npy", std::string(module)};
+  if (std::find(kBySuffix.begin(), kBySuffix.end(), suffix) != kBySuffix.end())
+    return {fmt::format("{}.npy", suffix), std::string(module)};
+  return {};
+}
+
+Result<NpyLayout> LayOutNpy(const std::vector<TensorSpec>& specs) {
+  NpyLayout layout;
+  std::string piece = ArrayHead();
+  for (const TensorSpec& spec : specs) {
+    const std::string_view type = TorchStorageOf(spec.dtype);
+    if (type.empty()) {
+      return Bad("NP-dtype",
+                 fmt::format("is {}, which torch has no storage for", DTypeName(spec.dtype)))
+          .WithTensor(spec.name);
+    }
+    SLIM_ASSIGN(const uint64_t bytes, ByteSize(spec.dtype, spec.shape));
+    piece += ValueHead(spec, type, ElementCount(spec.shape).value_or(0), bytes);
+    layout.pieces.emplace_back(layout.file_size, piece);
+    layout.file_size += piece.size();
+    layout.offsets.push_back(layout.file_size);
+    layout.file_size += bytes;
+    piece = ValueTail(spec);
+  }
+  piece += "uatb.";
+  layout.pieces.emplace_back(layout.file_size, piece);
+  layout.file_size += piece.size();
+  return layout;
+}
 
 std::string NpyNaming(std::string_view file_name) {
   const std::string_view stem = file_name.substr(0, file_name.find('.'));

@@ -411,6 +411,11 @@ Result<TorchFile> ReadZip(const ByteSource& source) {
 
 }  // namespace
 
+std::string_view TorchStorageOf(DType dtype) {
+  const auto* found = std::ranges::find(kStorages, dtype, &StorageType::dtype);
+  return found == std::end(kStorages) ? "" : found->global;
+}
+
 bool IsTorchGlobal(std::string_view global) {
   return DTypeOf(kStorages, global) || DTypeOf(kDTypes, global) || global == kRebuild2 ||
          global == kRebuild3 || global == kParameter;

@@ -37,6 +37,8 @@ Result<TorchFile> ReadTorchFile(const ByteSource& source);
 // is a whole legacy file inside of it (torch.storage._load_from_bytes). `node` is the value.
 Result<TorchTensor> ReadPickledTensor(const ByteSource& source, const Pickle& pickle,
                                       const PickleNode& node);
+// "torch.FloatStorage"; empty where torch has none.
+std::string_view TorchStorageOf(DType dtype);
 // The globals of torch that may occur in either.
 bool IsTorchGlobal(std::string_view global);
 

@@ -16,6 +16,10 @@ Result<std::unique_ptr<LayerTarget>> MakeCompressedTensorsTarget(const LayerRead
 Result<std::unique_ptr<LayerTarget>> MakeGptqTarget(const LayerReader& reader,
                                                     const ConvertOptions& options);
 
+// The numpy layout of msModelSlim: W8A8, W8A8_DYNAMIC and W8A16 as they are. A module's weight and
+// bias have one name there: refused where both exist.
+Result<std::unique_ptr<LayerTarget>> MakeNpyTarget(const LayerReader& reader,
+                                                   const ConvertOptions& options);
 // Float tensors and int8 codes as GGUF: Q8_0 with each row's scale in every block of it. Scales are
 // rounded to F16.
 Result<std::unique_ptr<LayerTarget>> MakeGgufTarget(const LayerReader& reader,

@@ -31,6 +31,8 @@ class Editor {
         SLIM_TRY(SetQuantize());
         SLIM_TRY(SetBlock());
       }
+    } else if (target_.to == Dialect::kNpy) {
+      if (target_.quant_type != "float") SLIM_TRY(SetQuantize());
     } else if (target_.from == Dialect::kMindIE) {
       SLIM_TRY(LeaveBlock());
       SLIM_TRY(LeaveQuantize());

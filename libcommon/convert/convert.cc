@@ -145,10 +145,12 @@ Error Conversion::Refusal(const Finding& finding, const std::string& output) con
   verify.rules = {finding.rule};
   verify.threads = pool_.threads();
   const auto before = VerifyCheckpoint(source_.path(), verify, SilentListener());
+  // A source that slim-verify does not read is taken for the cause.
   const bool inherited =
-      before.ok() && std::ranges::any_of(before->findings, [&](const Finding& other) {
-        return other.rule == finding.rule && other.severity == Severity::kError;
-      });
+      TraitsOf(plan_.from).is_foreign ||
+      (before.ok() && std::ranges::any_of(before->findings, [&](const Finding& other) {
+         return other.rule == finding.rule && other.severity == Severity::kError;
+       }));
   Error error = inherited ? InputError(finding.rule, "") : InternalError("");
   error.rule = finding.rule;
   error.message = inherited

@@ -42,6 +42,9 @@ constexpr std::string_view kGgufCodes =
     "Q8_0 as W8A16, one scale a row where the blocks agree, else groups of 32, which no loader "
     "reads; embeddings are dequantized";
 constexpr std::string_view kFromTorch = "tensors as they are, views and tied ones as copies";
+constexpr std::string_view kToNpy =
+    "one file a kind of tensor; the type goes into 'quantize' of config.json; no layer may have a "
+    "bias beside its weight";
 constexpr std::string_view kFromNpy =
     "types by what each layer has and by 'quantize' in config.json";
 constexpr std::string_view kToGptq = "8 bits, version 1; scales are rounded to F16";
@@ -81,6 +84,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kAscendV1, Dialect::kGoldenStick, LossClass::kNear, kToGoldenStick, kGoldenStick},
     {Dialect::kAscendV1, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
+    {Dialect::kAscendV1, Dialect::kNpy, LossClass::kExact, kToNpy, kNpyTypes},
     {Dialect::kAscendV1V0, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kAscendV1V0, Dialect::kAscendV1, LossClass::kExact, kNames},
     {Dialect::kAscendV1V0, Dialect::kAscendV1V0, LossClass::kExact, kSame},
@@ -90,6 +94,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kAscendV1V0, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kAscendV1V0, Dialect::kGoldenStick, LossClass::kNear, kToGoldenStick, kGoldenStick},
     {Dialect::kAscendV1V0, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
+    {Dialect::kAscendV1V0, Dialect::kNpy, LossClass::kExact, kToNpy, kNpyTypes},
     {Dialect::kMindIE, Dialect::kHf, LossClass::kExact, kToFloat},
     {Dialect::kMindIE, Dialect::kAscendV1, LossClass::kExact, kDropsCopies},
     {Dialect::kMindIE, Dialect::kAscendV1V0, LossClass::kExact, kDropsCopies},
@@ -99,6 +104,7 @@ constexpr Edge kEdges[] = {
     {Dialect::kMindIE, Dialect::kGptq, LossClass::kNear, kToGptq, kGptqWritten},
     {Dialect::kMindIE, Dialect::kGoldenStick, LossClass::kNear, kToGoldenStick, kGoldenStick},
     {Dialect::kMindIE, Dialect::kGguf, LossClass::kNear, kCodesToGguf, kGgufWritten},
+    {Dialect::kMindIE, Dialect::kNpy, LossClass::kExact, kToNpy, kNpyTypes},
     {Dialect::kMindIEParts, Dialect::kAscendV1, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kAscendV1V0, LossClass::kExact, kFromParts},
     {Dialect::kMindIEParts, Dialect::kMindIE, LossClass::kExact, kFromParts},

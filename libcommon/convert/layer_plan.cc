@@ -163,7 +163,9 @@ Status LayerPlanner::PlanWriting() {
   WritePlan& write = plan_.write;
   write.dialect = plan_.to;
   write.part_size = options_.part_size;
-  write.keep_shards = options_.part_size == 0;
+  // Files by kind of tensor are no shards.
+  const bool sharded = source_.guess().container != Container::kNpy;
+  write.keep_shards = options_.part_size == 0 && sharded;
   write.shard_count = static_cast<uint32_t>(std::max<size_t>(source_.shards().size(), 1));
   for (const TensorPlan& tensor : plan_.tensors)
     write.tensors.push_back({{tensor.name, tensor.to, tensor.shape}, tensor.label, tensor.shard});

@@ -28,6 +28,8 @@ Result<std::unique_ptr<LayerTarget>> MakeLayerTarget(const LayerReader& reader,
       return MakeGoldenStickTarget(reader, options);
     case Dialect::kGguf:
       return MakeGgufTarget(reader, options);
+    case Dialect::kNpy:
+      return MakeNpyTarget(reader, options);
     case Dialect::kGptq:
       return MakeGptqTarget(reader, options);
     default:

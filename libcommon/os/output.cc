@@ -19,6 +19,7 @@ namespace slim {
 namespace {
 
 constexpr uint64_t kMaxWrite = 1ULL << 30;
+constexpr uint64_t kWorthStarting = 1ULL << 20;
 
 Status WriteAll(int fd, const std::string& path, std::span<const std::byte> bytes,
                 uint64_t offset) {
@@ -97,7 +98,11 @@ OutputFile::~OutputFile() {
 }
 
 Status OutputFile::WriteAt(std::span<const std::byte> bytes, uint64_t offset) {
-  return WriteAll(fd_, path_, bytes, offset);
+  SLIM_TRY(WriteAll(fd_, path_, bytes, offset));
+  // What will be flushed goes to the disk while the next tensors are computed, not all at the end.
+  if (fsync_ && bytes.size() >= kWorthStarting)
+    System().start_writeback(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes.size()));
+  return {};
 }
 
 Status OutputFile::Close() {

@@ -27,6 +27,9 @@ SystemCalls RealSystemCalls() {
   calls.pwrite = ::pwrite;
   calls.write = ::write;
   calls.fallocate = [](int fd, off_t length) { return ::fallocate(fd, 0, 0, length); };
+  calls.start_writeback = [](int fd, off_t offset, off_t length) {
+    (void)::sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+  };
   calls.fsync = ::fsync;
   calls.rename = ::rename;
   calls.exchange = [](const char* a, const char* b) {

@@ -21,6 +21,9 @@ struct SystemCalls {
   ssize_t (*pwrite)(int fd, const void* from, size_t count, off_t offset);
   ssize_t (*write)(int fd, const void* from, size_t count);
   int (*fallocate)(int fd, off_t length);
+  // sync_file_range(SYNC_FILE_RANGE_WRITE): the disk may begin; a hint, whose failure means
+  // nothing.
+  void (*start_writeback)(int fd, off_t offset, off_t length);
   int (*fsync)(int fd);
   int (*rename)(const char* from, const char* to);
   int (*exchange)(const char* a, const char* b);  // renameat2(RENAME_EXCHANGE)

@@ -161,5 +161,125 @@ class GgufTest(Scratch):
             self.assertEqual(ours.decode(ours.encode(line).ids), theirs.decode(theirs.encode(line).ids))
 
 
+class TorchTest(Scratch):
+    def model(self, name):
+        folder = self.path(name)
+        os.makedirs(folder)
+        for file in os.listdir(os.path.join(MODELS, "tiny-qwen2")):
+            if not file.startswith("model"):
+                shutil.copy(os.path.join(MODELS, "tiny-qwen2", file), folder)
+        return folder, load_file(os.path.join(MODELS, "tiny-qwen2/model.safetensors"))
+
+    def same(self, folder, tensors):
+        convert(folder, folder + "-hf", "--to", "hf", "--force")
+        found = {}
+        for name in os.listdir(folder + "-hf"):
+            if name.endswith(".safetensors"):
+                found.update(load_file(os.path.join(folder + "-hf", name)))
+        self.assertEqual(set(found), set(tensors))
+        for name, tensor in tensors.items():
+            self.assertEqual(bits(found[name]), bits(tensor), name)
+
+    def test_single(self):
+        folder, tensors = self.model("single")
+        for legacy in (False, True):
+            torch.save(tensors, folder + "/pytorch_model.bin", _use_new_zipfile_serialization=not legacy)
+            self.same(folder, tensors)
+        convert(folder, folder + "-a1", "--to", "ascendv1")
+
+    def test_views(self):
+        """Transposed, sliced, tied and parameters: what a state_dict may hold."""
+        folder, tensors = self.model("views")
+        name = "model.layers.0.mlp.up_proj.weight"
+        stored = dict(tensors)
+        stored[name] = tensors[name].T.contiguous().T
+        joined = torch.cat([tensors["model.layers.0.self_attn.q_proj.weight"], tensors["model.layers.1.self_attn.q_proj.weight"]])
+        stored["model.layers.0.self_attn.q_proj.weight"], stored["model.layers.1.self_attn.q_proj.weight"] = joined.chunk(2)
+        wide = torch.zeros(2 * tensors["model.norm.weight"].numel(), dtype=tensors["model.norm.weight"].dtype)
+        wide[::2] = tensors["model.norm.weight"]
+        stored["model.norm.weight"] = torch.nn.Parameter(wide)[::2].detach()
+        tensors["lm_head.weight"] = stored["lm_head.weight"] = stored["model.embed_tokens.weight"]
+        torch.save(stored, folder + "/pytorch_model.bin")
+        self.same(folder, tensors)
+
+    def test_sharded(self):
+        folder, tensors = self.model("sharded")
+        names = sorted(tensors)
+        weight_map = {}
+        for i in range(3):
+            file = f"pytorch_model-{i + 1:05d}-of-00003.bin"
+            weight_map.update({name: file for name in names[i::3]})
+            torch.save({name: tensors[name] for name in names[i::3]}, os.path.join(folder, file))
+        with open(folder + "/pytorch_model.bin.index.json", "w", encoding="utf-8") as file:
+            json.dump({"metadata": {"total_size": 0}, "weight_map": weight_map}, file)
+        self.same(folder, tensors)
+
+
+class NpyTest(Scratch):
+    def write(self, tensors, quantize, as_arrays=False):
+        """As formats.md 5.6 has msModelSlim's numpy saver do it."""
+        folder = self.path("npy")
+        os.makedirs(folder)
+        with open(os.path.join(GOLDEN, "one-click/mini-qwen2-float32/w8a8-static/config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        config.update(model_type="llama", architectures=["LlamaForCausalLM"])  # Qwen2 has biases, which this layout loses
+        if quantize:
+            config["quantize"] = quantize
+        with open(folder + "/config.json", "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        files = {}
+        for name, tensor in tensors.items():
+            module, suffix = name.rsplit(".", 1)
+            if "norm" in module:
+                files.setdefault("anti_fp_norm", {})[name] = tensor
+            else:
+                files.setdefault("quant_weight" if suffix == "weight" else suffix, {})[module] = tensor
+        for file, content in files.items():
+            if as_arrays:
+                content = {name: tensor.numpy() for name, tensor in content.items()}
+            np.save(f"{folder}/{file}.npy", content, allow_pickle=True)
+        return folder
+
+    def load(self, case):
+        folder = os.path.join(GOLDEN, "one-click/mini-qwen2-float32", case)
+        tensors = {}
+        for name in os.listdir(folder):
+            if name.endswith(".safetensors"):
+                tensors.update(load_file(os.path.join(folder, name)))
+        return {name: tensor for name, tensor in tensors.items() if not name.endswith(".bias") or "norm" in name}
+
+    def test_tensors(self):
+        for case, quantize in (("w8a8-static", ""), ("w8a8-smooth-dynamic", "w8a8_dynamic")):
+            for as_arrays in (False, True):
+                self.setUp()
+                tensors = self.load(case)
+                folder = self.write(tensors, quantize, as_arrays)
+                convert(folder, folder + "-a1", "--to", "ascendv1")
+                found = {}
+                for name in os.listdir(folder + "-a1"):
+                    if name.endswith(".safetensors"):
+                        found.update(load_file(os.path.join(folder + "-a1", name)))
+                self.assertEqual(set(found), set(tensors))
+                for name, tensor in tensors.items():
+                    self.assertEqual(bits(found[name]), bits(tensor), name)
+
+    def test_written(self):
+        """numpy.load gives the tensors back."""
+        tensors = self.load("w8a8-smooth-dynamic")
+        folder = self.write(tensors, "w8a8_dynamic")
+        convert(folder, folder + "-a1", "--to", "ascendv1")
+        convert(folder + "-a1", folder + "-again", "--to", "npy")
+        found = {}
+        for file in os.listdir(folder + "-again"):
+            if not file.endswith(".npy"):
+                continue
+            for key, tensor in np.load(os.path.join(folder + "-again", file), allow_pickle=True).item().items():
+                kind = {"quant_weight": ".weight", "anti_fp_norm": ""}.get(file[:-4], "." + file[:-4])
+                found[key + kind] = tensor
+        self.assertEqual(set(found), set(tensors))
+        for name, tensor in tensors.items():
+            self.assertEqual(bits(found[name]), bits(tensor), name)
+
+
 if __name__ == "__main__":
     unittest.main()

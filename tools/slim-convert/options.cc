@@ -37,7 +37,7 @@ constexpr Flag kFlags[] = {
     {.name = "to",
      .kind = FlagKind::kText,
      .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie, mindie-parts, "
-             "compressed-tensors, gptq, golden-stick or gguf",
+             "compressed-tensors, gptq, golden-stick, gguf or npy",
      .value = "DIALECT",
      .group = "Conversion"},
     {.name = "dequantize",
