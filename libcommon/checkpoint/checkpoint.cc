@@ -15,6 +15,17 @@ namespace {
 constexpr uint64_t kMaxIndexBytes = 256ULL << 20;
 constexpr size_t kShardsWorthThreads = 8;
 
+// Of other ecosystems, or in files that are no safetensors: slim-convert takes them over.
+Error Unread(const DialectGuess& guess, const std::string& path) {
+  const std::string_view name = TraitsOf(guess.dialect).name;
+  if (guess.container == Container::kSafetensors) return UnreadDialect(name, path);
+  return InputError("CK-unsupported-dialect",
+                    fmt::format("is a {} checkpoint ({}), which only slim-convert reads",
+                                Quote(name), Join(guess.weight_files, ", ")),
+                    "slim-convert --to hf or --to ascendv1 makes safetensors of it")
+      .WithPath(path);
+}
+
 }  // namespace
 
 Result<Checkpoint> Checkpoint::OpenAny(const std::string& path, int threads, Reads reads) {
@@ -56,7 +67,8 @@ void Checkpoint::IndexNames() {
 
 Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kOwn));
-  if (checkpoint.dialect() == Dialect::kGguf) return UnreadDialect(checkpoint.traits().name, path);
+  if (checkpoint.guess_.container != Container::kSafetensors)
+    return Unread(checkpoint.guess_, path);
   if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;
 }
@@ -88,7 +100,7 @@ Status Checkpoint::Sound() const {
 Result<Checkpoint> Checkpoint::Open(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kOwn));
   if (checkpoint.guess_.fp8) return UnreadDialect("fp8", path);
-  if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
+  if (checkpoint.traits().is_foreign) return Unread(checkpoint.guess_, path);
   SLIM_TRY(checkpoint.Sound());
   return checkpoint;
 }
@@ -96,7 +108,7 @@ Result<Checkpoint> Checkpoint::Open(const std::string& path) {
 Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
   SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, DefaultThreadCount(), Reads::kOwn));
   SLIM_TRY(checkpoint.Sound());
-  if (checkpoint.traits().is_foreign) return UnreadDialect(checkpoint.traits().name, path);
+  if (checkpoint.traits().is_foreign) return Unread(checkpoint.guess_, path);
   if (!checkpoint.guess_.fp8) return checkpoint;
   if (auto status = checkpoint.ShowFp8AsFloat(); !status.ok()) {
     Error error = std::move(status).error();
