@@ -449,6 +449,11 @@ Status CheckpointWriter::Finish() {
     if (state_) SLIM_TRY(output_.RemoveFile(state_->file));
     SLIM_TRY(output_.RemoveFile(WriteJournal::kFileName));
   }
+  return described_ ? Status() : Describe();
+}
+
+Status CheckpointWriter::Describe() {
+  described_ = true;
   SLIM_TRY(WriteIndex());
   return WriteDescription();
 }

@@ -90,6 +90,9 @@ class CheckpointWriter {
   Status WriteSideFile(std::string_view name, std::string_view content);
   Status CopySideFile(const File& source, std::string_view name);
 
+  // Writes index and description, which the plan determines, ahead of Finish(): headers, index and
+  // description can then be verified before any weight is written.
+  Status Describe();
   // Flushes the weights, writes index and description. Everything planned must have been written.
   Status Finish();
   // The directory that Finish() completed and Commit() will rename: for verification of what was
@@ -134,6 +137,7 @@ class CheckpointWriter {
   std::optional<WriteJournal> journal_;
   std::optional<SavedState> state_;
   std::vector<std::string> notes_;
+  bool described_ = false;
   uint64_t states_ = 0;
   std::set<std::string> kept_;
 };

@@ -10,7 +10,8 @@ namespace slim {
 // then stay in the heaps of its threads, several times what is in use. Call once, before threads.
 void ReturnLargeBlocks();
 
-// Bytes that can be allocated without swapping, as the system estimates; 0 where it does not say.
+// Bytes that can be allocated without swapping, as the system estimates, and within the limit of
+// the cgroup; 0 where nobody says.
 uint64_t AvailableMemory();
 
 }  // namespace slim

@@ -158,8 +158,8 @@ class Analyzer {
   Status CompareBlock(uint64_t layer, CalibrationPass& pass, GlobSet& patterns,
                       Analysis& analysis) {
     const std::string name = BlockPrefix(config_, layer);
-    SLIM_ASSIGN(WorkingBlock block,
-                WorkingBlock::Load(source_, config_, layer, ComputeMode::kFp32, pool_));
+    SLIM_ASSIGN(WorkingBlock block, WorkingBlock::Load(source_, config_, layer, ComputeMode::kFp32,
+                                                       ExpertStorage::kResident, pool_));
     const std::string inputs = StateBytes(pass);
     SLIM_TRY(pass.Forward(block.block(), {}, {}, true));
     if (!patterns.Matches(name)) return {};

@@ -21,26 +21,20 @@ namespace {
 // resolution and saves clipping; 5 % costs resolution.
 constexpr float kRangeHeadroom = 1.01F;
 
-bool SearchesTokens(const SmoothStep& step) {
-  return step.method != SmoothMethod::kIter && step.method != SmoothMethod::kSmoothQuant;
-}
-
-// The observer, rather than ranges by channel, must see the values.
-bool NeedsValues(const LinearPlan& linear) {
-  return linear.activation.method != ActivationMethod::kMinMax;
-}
+constexpr uint64_t kMomentRows = 256;  // of second moments that are made at a time
 
 }  // namespace
 
 BlockQuantizer::BlockQuantizer(const Checkpoint& source, const QuantPlan& plan,
                                const QuantOptions& options, std::vector<PassRun> passes,
-                               ThreadPool& pool, Listener& listener)
+                               ExpertStorage experts, ThreadPool& pool, Listener& listener)
     : source_(source),
       plan_(plan),
       options_(options),
       pool_(pool),
       listener_(listener),
-      passes_(std::move(passes)) {}
+      passes_(std::move(passes)),
+      experts_(experts) {}
 
 CalibratedLinear* BlockQuantizer::Find(std::string_view linear) {
   const auto place = linears_.find(linear);
@@ -133,8 +127,9 @@ Status BlockQuantizer::Run(uint64_t layer) {
   measured_.clear();
   smoothed_by_.clear();
   stats_.reset();
-  SLIM_ASSIGN(WorkingBlock block,
-              WorkingBlock::Load(source_, plan_.config, layer, options_.recipe.compute, pool_));
+  block_.reset();  // before the next one is there
+  SLIM_ASSIGN(WorkingBlock block, WorkingBlock::Load(source_, plan_.config, layer,
+                                                     options_.recipe.compute, experts_, pool_));
   block_.emplace(std::move(block));
   for (const Module& module : BlockModules(plan_.config, layer)) {
     if (module.kind != ModuleKind::kLinear) continue;
@@ -147,7 +142,7 @@ Status BlockQuantizer::Run(uint64_t layer) {
     if (run.pass) SLIM_TRY(RunPass(run));
   }
   MeasureResults();
-  return {};
+  return block_->status();
 }
 
 Status BlockQuantizer::RunPass(PassRun& run) {
@@ -184,8 +179,8 @@ bool BlockQuantizer::StageNeedsForward(const Stage& stage, bool first) const {
         if (linear.plan->step != item.index) continue;
         const LinearSettings settings = {linear.plan->scheme, linear.plan->activation,
                                          linear.plan->weight};
-        const bool values =
-            NeedsMoments(settings) || (NeedsRange(settings) && NeedsValues(*linear.plan));
+        const bool values = NeedsMoments(settings) ||
+                            (NeedsRange(settings) && NeedsValues(linear.plan->activation));
         needs = needs || values || (NeedsCalibration(settings) && (sequential || first));
       }
     } else {
@@ -196,9 +191,19 @@ bool BlockQuantizer::StageNeedsForward(const Stage& stage, bool first) const {
 }
 
 void BlockQuantizer::PrepareForward(const Stage& stage) {
+  const BlockStats groups(plan_.config, layer_);
+  // gptq wants more than awq: they do not share.
+  std::map<std::pair<std::string, WeightMethod>, std::shared_ptr<SecondMoments>> moments;
   for (CalibratedLinear* linear : LinearsOf(stage)) {
     const LinearSettings settings = {linear->plan->scheme, linear->plan->activation,
                                      linear->plan->weight};
+    if (NeedsMoments(settings)) {
+      std::shared_ptr<SecondMoments>& shared =
+          moments[{groups.LeaderOf(linear->plan->name), settings.weight.method}];
+      if (!shared) shared = std::make_shared<SecondMoments>();
+      if (shared->owner.empty()) shared->owner = linear->plan->name;
+      linear->moments = shared;
+    }
     if (NeedsRange(settings))
       linear->observer.emplace(linear->plan->activation, ColumnSquares(*linear));
   }
@@ -216,6 +221,21 @@ std::vector<float> BlockQuantizer::ColumnSquares(const CalibratedLinear& linear)
     block_->AddColumnSquares(name, squares);
   }
   return squares;
+}
+
+// A mean over samples, and the middle of their ranges, ask for each of them.
+bool BlockQuantizer::NeedsSamples() const {
+  for (const PassRun& run : passes_) {
+    for (const Stage& stage : run.stages) {
+      for (const StageStep& item : stage.steps) {
+        const auto* smooth = std::get_if<SmoothStep>(item.step);
+        if (smooth != nullptr && !smooth->symmetric) return true;
+      }
+    }
+  }
+  return std::any_of(linears_.begin(), linears_.end(), [](const auto& item) {
+    return item.second.plan->activation.aggregation == Aggregation::kMean;
+  });
 }
 
 Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
@@ -244,6 +264,7 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
                   [](const auto& item) { return item.second.plan->weight.bias_correction; })) {
     stats_->CollectMoments();
   }
+  if (NeedsSamples()) stats_->KeepSamples();
   stats_->KeepTokens(std::move(kept), as_model ? 0 : kSearchTokens, run.all_tokens);
 
   const std::vector<CalibratedLinear*> observed = LinearsOf(stage);
@@ -260,7 +281,7 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
         std::find(observed.begin(), observed.end(), linear) == observed.end()) {
       return;
     }
-    if (linear->observer && (sequential || NeedsValues(*linear->plan)))
+    if (linear->observer && (sequential || NeedsValues(linear->plan->activation)))
       linear->observer->AddSample(x, t * k);
     AddMoments(*linear, x, t, k);
   };
@@ -294,31 +315,34 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
 }
 
 // As gptq defines it: H ← H · n / (n + t) + 2 / (n + t) · Σ x xᵀ (facts: algorithms.md 2.3).
-void BlockQuantizer::AddMoments(CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k) {
-  const LinearSettings settings = {linear.plan->scheme, linear.plan->activation,
-                                   linear.plan->weight};
-  if (!NeedsMoments(settings) || t == 0) return;
-  linear.importance.resize(k);
+void BlockQuantizer::AddMoments(const CalibratedLinear& linear, const float* x, uint64_t t,
+                                uint64_t k) {
+  if (!linear.moments || linear.moments->owner != linear.plan->name || t == 0) return;
+  SecondMoments& moments = *linear.moments;
+  moments.importance.resize(k);
   for (uint64_t i = 0; i < t; ++i) {
-    for (uint64_t j = 0; j < k; ++j) linear.importance[j] += x[i * k + j] * x[i * k + j];
+    for (uint64_t j = 0; j < k; ++j) moments.importance[j] += x[i * k + j] * x[i * k + j];
   }
   const bool all = linear.plan->scheme == Scheme::kW16A16S;  // with the moments between channels
   if (!all && linear.plan->weight.method != WeightMethod::kGptq) return;
-  linear.moments.resize(k * k);
-  const uint64_t seen = linear.tokens + t;
-  const float keep = static_cast<float>(linear.tokens) / static_cast<float>(seen);
+  moments.matrix.resize(k * k);
+  const uint64_t seen = moments.tokens + t;
+  const float keep = static_cast<float>(moments.tokens) / static_cast<float>(seen);
   const float add = 2.0F / static_cast<float>(seen);
-  linear.tokens = seen;
+  moments.tokens = seen;
   // Xᵀ, so that every moment is a dot product of two rows.
   std::vector<float> columns(k * t);
   for (uint64_t i = 0; i < t; ++i) {
     for (uint64_t j = 0; j < k; ++j) columns[j * t + i] = x[i * k + j];
   }
   const TensorView view{DType::kF32, {k, t}, std::as_bytes(std::span(columns))};
-  std::vector<float> product(k * k);
-  MatMul(columns.data(), k, view, product.data(), pool_);
-  for (size_t i = 0; i < product.size(); ++i)
-    linear.moments[i] = linear.moments[i] * keep + product[i] * add;
+  std::vector<float> product(std::min(k, kMomentRows) * k);
+  for (uint64_t row = 0; row < k; row += kMomentRows) {
+    const uint64_t rows = std::min(kMomentRows, k - row);
+    MatMul(columns.data() + row * t, rows, view, product.data(), pool_);
+    float* matrix = moments.matrix.data() + row * k;
+    for (uint64_t i = 0; i < rows * k; ++i) matrix[i] = matrix[i] * keep + product[i] * add;
+  }
 }
 
 Status BlockQuantizer::FinishStage(const Stage& stage) {
@@ -519,8 +543,10 @@ Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearReco
   if (weights.Has(Role::kBias)) input.bias = weights[Role::kBias].view();
   if (calibrated != nullptr) {
     input.activation = calibrated->range;
-    input.importance = calibrated->importance;
-    input.moments = calibrated->moments;
+    if (calibrated->moments) {
+      input.importance = calibrated->moments->importance;
+      input.moments = calibrated->moments->matrix;
+    }
     input.mean = calibrated->mean;
   }
   return QuantizeLinear(plan, input, options, model_dtype, pool);

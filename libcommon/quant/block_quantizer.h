@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,17 +31,23 @@ struct CacheScales {
   std::vector<float> offset;
 };
 
+// Of the inputs of a linear: what gptq and awq weigh columns by.
+struct SecondMoments {
+  std::string owner;              // the linear whose inputs are added, for all that share them
+  std::vector<float> matrix;      // [k, k] of Σ x xᵀ · 2 / n; gptq
+  std::vector<float> importance;  // [k] of Σ x²
+  uint64_t tokens = 0;
+};
+
 // What calibration found out about one linear.
 struct CalibratedLinear {
   const LinearPlan* plan = nullptr;
   std::optional<ActivationObserver> observer;
   std::optional<QuantizationRange> range;
-  std::vector<float> moments;          // [k, k] of Σ x xᵀ · 2 / n; gptq
-  std::vector<float> importance;       // [k] of Σ x²; awq, hqq
-  std::vector<float> mean;             // [k] of the inputs; bias correction
-  uint64_t tokens = 0;                 // behind moments
-  std::optional<LinearRecord> record;  // --propagate quantized
-  bool fake = false;                   // the block computes with what its codes stand for
+  std::shared_ptr<SecondMoments> moments;  // shared by the linears that read one input
+  std::vector<float> mean;                 // [k] of the inputs; bias correction
+  std::optional<LinearRecord> record;      // --propagate quantized
+  bool fake = false;                       // the block computes with what its codes stand for
 };
 
 // The samples of one pass of the recipe on their way through the model.
@@ -52,9 +59,11 @@ struct PassRun {
 
 class BlockQuantizer {
  public:
-  // All but `passes` must outlive it. Every pass stands before block 0.
+  // All but `passes` must outlive it. Every pass stands before block 0. kStreamed: only where
+  // CanStreamExperts.
   BlockQuantizer(const Checkpoint& source, const QuantPlan& plan, const QuantOptions& options,
-                 std::vector<PassRun> passes, ThreadPool& pool, Listener& listener);
+                 std::vector<PassRun> passes, ExpertStorage experts, ThreadPool& pool,
+                 Listener& listener);
 
   // Runs block `layer`, the next one; what it held of the one before is gone.
   Status Run(uint64_t layer);
@@ -81,7 +90,8 @@ class BlockQuantizer {
   void PrepareForward(const Stage& stage);
   std::vector<float> ColumnSquares(const CalibratedLinear& linear);
   void Observe(std::string_view name, const float* x, uint64_t t, uint64_t k);
-  void AddMoments(CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
+  bool NeedsSamples() const;
+  void AddMoments(const CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
   Status FinishStage(const Stage& stage);
   Status Smooth(const SmoothStep& step, size_t index);
   Status QuantizeCache(const KvCacheStep& step);
@@ -103,6 +113,7 @@ class BlockQuantizer {
   ThreadPool& pool_;
   Listener& listener_;
   std::vector<PassRun> passes_;
+  ExpertStorage experts_;
   uint64_t layer_ = 0;
   std::optional<WorkingBlock> block_;
   std::optional<BlockStats> stats_;

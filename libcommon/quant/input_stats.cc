@@ -123,7 +123,7 @@ void BlockStats::EndSample() {
   for (auto& [leader, range] : sample_) {
     InputStats& stats = inputs_[leader];
     stats.range.Merge(range);
-    stats.samples.push_back(std::move(range));
+    if (keep_samples_) stats.samples.push_back(std::move(range));
   }
   sample_.clear();
   keys.Merge(sample_keys_);

@@ -19,7 +19,7 @@ namespace slim {
 
 struct InputStats {
   ChannelRange range;                 // over all samples
-  std::vector<ChannelRange> samples;  // of each
+  std::vector<ChannelRange> samples;  // of each, where KeepSamples asked for them
   // [token_count, k]: the tokens kept, evenly spread over the samples.
   std::vector<float> tokens;
   uint64_t token_count = 0;
@@ -53,6 +53,8 @@ class BlockStats {
   void KeepTokens(std::set<std::string, std::less<>> leaders, uint64_t token_limit,
                   uint64_t all_tokens);
   void CollectMoments() { moments_ = true; }
+  // InputStats::samples is filled: with many experts it is the larger part.
+  void KeepSamples() { keep_samples_ = true; }
   void AddInput(std::string_view linear, const float* x, uint64_t t, uint64_t k);
   // Keys (rotated), [t, key_width], and values, [t, value_width].
   void AddCache(const float* key_rows, uint64_t key_width, const float* value_rows,
@@ -74,6 +76,7 @@ class BlockStats {
   ChannelRange sample_values_;
   std::set<std::string, std::less<>> kept_;
   bool moments_ = false;
+  bool keep_samples_ = false;
   uint64_t stride_ = 1;  // every how many tokens one is kept
 };
 

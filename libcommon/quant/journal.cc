@@ -16,14 +16,17 @@ constexpr int kShare = 10;  // time between two states, in times what keeping on
 }  // namespace
 
 std::string RunKey(const Checkpoint& source, const QuantPlan& plan, const QuantOptions& options,
-                   const CalibrationTokens& tokens) {
+                   const std::vector<CalibrationTokens>& texts) {
   Xxh3Hasher hasher;
   const auto add = [&](std::string_view text) { hasher.Update(std::as_bytes(std::span(text))); };
   add(fmt::format("{}\n{}\n{}/{}\n", kVersion, DumpJson(RecipeJson(options.recipe)),
                   options.shard.index, options.shard.count));
-  for (const std::vector<int32_t>& sample : tokens.samples) {
-    add(fmt::format("{}\n", sample.size()));
-    hasher.Update(std::as_bytes(std::span(sample)));
+  for (const CalibrationTokens& text : texts) {
+    add("text\n");
+    for (const std::vector<int32_t>& sample : text.samples) {
+      add(fmt::format("{}\n", sample.size()));
+      hasher.Update(std::as_bytes(std::span(sample)));
+    }
   }
   for (const PlannedTensor& tensor : plan.write.tensors) {
     add(fmt::format("{} {} {} {}\n", tensor.spec.name, DTypeName(tensor.spec.dtype),

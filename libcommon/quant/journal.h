@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/listener.h"
 #include "base/result.h"
@@ -17,10 +18,10 @@
 
 namespace slim {
 
-// Equal for runs that write the same bytes: of the version, the recipe, the calibration tokens,
-// every planned tensor, and name, size and time of change of the input's files.
+// Equal for runs that write the same bytes: of the version, the recipe, the calibration tokens of
+// every pass, every planned tensor, and name, size and time of change of the input's files.
 std::string RunKey(const Checkpoint& source, const QuantPlan& plan, const QuantOptions& options,
-                   const CalibrationTokens& tokens);
+                   const std::vector<CalibrationTokens>& texts);
 
 // The modules all of whose tensors a run that was taken up had written.
 std::set<std::string> WrittenModules(const QuantPlan& plan, const CheckpointWriter& writer);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "quant/recipe.h"
 #include "quant/shard.h"
+#include "verify/profile.h"
 
 namespace slim {
 
@@ -22,6 +23,7 @@ struct QuantOptions {
   int threads = 1;
   bool strict = false;   // what would be a guess with a warning is an error
   bool measure = false;  // take the numbers of a report (quant/measurement.h)
+  std::vector<LoaderTarget> targets = {};  // loaders that must take the output
 };
 
 struct QuantFlags {

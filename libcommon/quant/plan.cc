@@ -575,28 +575,4 @@ Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions&
   return Planner(source, options, listener).Plan();
 }
 
-uint64_t EstimateMemory(const QuantPlan& plan, uint64_t tokens, uint64_t longest) {
-  constexpr uint64_t kProgram = 32ULL << 20;
-  uint64_t largest = 0;
-  std::map<std::string_view, uint64_t> blocks;
-  const size_t prefix = (plan.config.prefix + ".layers.").size();
-  for (const LinearPlan& linear : plan.linears) {
-    if (linear.scheme != Scheme::kFloat)
-      largest = std::max(largest, linear.bytes_before + linear.bytes_after);
-    if (linear.name.size() > prefix)
-      blocks[std::string_view(linear.name).substr(0, linear.name.find('.', prefix))] +=
-          linear.bytes_before;
-  }
-  uint64_t block = 0;
-  for (const auto& [name, bytes] : blocks) block = std::max(block, bytes);
-  if (!plan.needs_calibration) return kProgram + largest;
-  const ModelConfig& config = plan.config;
-  // Of the longest sample: normed, projected, queries, attended, keys and values with their cache,
-  // gate and up.
-  const uint64_t wide = 2 * config.hidden_size + 2 * config.num_heads * config.head_dim +
-                        4 * config.num_kv_heads * config.head_dim + 2 * config.intermediate_size;
-  const uint64_t activations = (tokens * config.hidden_size + longest * wide) * sizeof(float);
-  return kProgram + std::max(block, largest) + activations;
-}
-
 }  // namespace slim

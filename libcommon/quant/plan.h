@@ -80,9 +80,4 @@ struct QuantPlan {
 Result<QuantPlan> PlanQuantization(const Checkpoint& source, const QuantOptions& options,
                                    Listener& listener);
 
-// An upper bound of the memory a run needs, in bytes: the largest tensor or block with what is made
-// of it, the activations of all calibration samples (`tokens` in all, `longest` in one), and what
-// the program itself takes.
-uint64_t EstimateMemory(const QuantPlan& plan, uint64_t tokens, uint64_t longest);
-
 }  // namespace slim

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <future>
 #include <map>
 #include <optional>
@@ -18,12 +19,14 @@
 #include "kernels/reduce.h"
 #include "model/modules.h"
 #include "os/interrupt.h"
+#include "os/memory.h"
 #include "parallel/mpi.h"
 #include "quant/block_quantizer.h"
 #include "quant/calibration.h"
 #include "quant/journal.h"
+#include "quant/memory_need.h"
+#include "quant/output_check.h"
 #include "quant/weights.h"
-#include "verify/verify.h"
 
 namespace slim {
 namespace {
@@ -59,17 +62,34 @@ class Pipeline {
   };
 
   Status Prepare() {
-    if (plan_.needs_calibration) {
-      SLIM_ASSIGN(tokens_, LoadCalibration(source_, plan_.config, options_.recipe.calibration_file,
-                                           listener_));
+    std::vector<TextSize> sizes;
+    std::map<std::string, size_t> loaded;  // place in texts_ by file
+    for (const PassStages& pass : PassesOf(options_.recipe)) {
+      if (!plan_.needs_calibration) break;
+      const auto [place, fresh] = loaded.emplace(pass.calibration_file, texts_.size());
+      CalibrationTokens text = fresh ? CalibrationTokens() : texts_[place->second];
+      if (fresh) {
+        SLIM_ASSIGN(text, LoadCalibration(source_, plan_.config, pass.calibration_file, listener_));
+      }
+      TextSize size;
+      for (const std::vector<int32_t>& sample : text.samples) {
+        size.tokens += sample.size();
+        size.longest = std::max<uint64_t>(size.longest, sample.size());
+      }
+      sizes.push_back(size);
+      texts_.push_back(std::move(text));
     }
-    return CheckMemory();
+    SLIM_ASSIGN(experts_, ChooseStorage(plan_, options_, sizes, AvailableMemory(), ranks_.size()));
+    if (experts_ == ExpertStorage::kStreamed) {
+      listener_.Note("memory for a block with all its experts is short: they are read when needed");
+    }
+    return {};
   }
 
   Status Open(const std::string& target, const OutputOptions& output,
               std::optional<CheckpointWriter>& writer) {
     SLIM_ASSIGN(const Part part, ChoosePart());
-    const std::string key = RunKey(source_, plan_, options_, tokens_);
+    const std::string key = RunKey(source_, plan_, options_, texts_);
     SLIM_ASSIGN(CheckpointWriter opened,
                 CheckpointWriter::CreateResumable(part.write, target, output, key, listener_));
     writer_ = &writer.emplace(std::move(opened));
@@ -78,6 +98,11 @@ class Pipeline {
     for (const std::string& note : writer_->notes()) {
       if (auto measured = ParseMeasurement(note))
         measured_.insert_or_assign(measured->name, *measured);
+    }
+    SLIM_TRY(WriteSideFiles(*writer_));
+    if (!options_.targets.empty()) {
+      SLIM_TRY(writer_->Describe());
+      SLIM_TRY(JudgeForLoaders(writer_->PartialPath(), options_, listener_));
     }
     // The digests of the input are needed last and cost a pass over it: they are taken beside the
     // work.
@@ -104,11 +129,10 @@ class Pipeline {
   }
 
   Status Complete() {
-    SLIM_TRY(WriteSideFiles(*writer_));
     SLIM_TRY(writer_->Finish());
     SLIM_TRY(WriteReceiptOf(*writer_));
     SLIM_TRY(source_.CheckUnchanged());
-    if (options_.shard.whole()) SLIM_TRY(VerifyOutput(writer_->PartialPath()));
+    if (options_.shard.whole()) SLIM_TRY(VerifyWritten(writer_->PartialPath(), options_));
     return writer_->Commit();
   }
 
@@ -160,42 +184,22 @@ class Pipeline {
     return part;
   }
 
-  Status CheckMemory() const {
-    if (options_.max_memory == 0) return {};
-    uint64_t tokens = 0;
-    uint64_t longest = 0;
-    for (const std::vector<int32_t>& sample : tokens_.samples) {
-      tokens += sample.size();
-      longest = std::max<uint64_t>(longest, sample.size());
-    }
-    const uint64_t needed = EstimateMemory(plan_, tokens, longest);
-    if (needed <= options_.max_memory) return {};
-    return UsageError(fmt::format("--max-memory is {}, this run needs {}",
-                                  HumanSize(options_.max_memory), HumanSize(needed)),
-                      tokens > 0 ? "fewer or shorter calibration samples need less" : "");
-  }
-
   Result<std::vector<PassRun>> StartPasses() {
     std::vector<PassRun> runs;
-    for (PassStages& stages : PassesOf(options_.recipe)) {
+    std::vector<PassStages> passes = PassesOf(options_.recipe);
+    for (size_t i = 0; i < passes.size(); ++i) {
       PassRun run;
       if (plan_.needs_calibration) {
-        const bool main = stages.calibration_file == options_.recipe.calibration_file;
-        CalibrationTokens other;
-        if (!main) {
-          SLIM_ASSIGN(other,
-                      LoadCalibration(source_, plan_.config, stages.calibration_file, listener_));
-        }
-        const CalibrationTokens& tokens = main ? tokens_ : other;
-        SLIM_ASSIGN(run.pass, CalibrationPass::Start(source_, plan_.config, tokens, pool_));
-        for (const std::vector<int32_t>& sample : tokens.samples) run.all_tokens += sample.size();
+        SLIM_ASSIGN(run.pass, CalibrationPass::Start(source_, plan_.config, texts_[i], pool_));
+        for (const std::vector<int32_t>& sample : texts_[i].samples)
+          run.all_tokens += sample.size();
         if (plan_.rotation) {
           run.pass->ChangeHidden([&](std::span<float> rows) {
             plan_.rotation->RotateRows(rows, {}, DType::kF32, pool_);
           });
         }
       }
-      run.stages = std::move(stages.stages);
+      run.stages = std::move(passes[i].stages);
       runs.push_back(std::move(run));
     }
     return runs;
@@ -205,7 +209,7 @@ class Pipeline {
     // A rotation alone changes every block, too.
     if (plan_.needs_calibration || plan_.rotation) {
       SLIM_ASSIGN(std::vector<PassRun> runs, StartPasses());
-      calibrated_.emplace(source_, plan_, options_, std::move(runs), pool_, listener_);
+      calibrated_.emplace(source_, plan_, options_, std::move(runs), experts_, pool_, listener_);
     }
     // Prior passes have activations of their own, which the journal does not keep: such a run takes
     // up its written tensors, but walks every block again.
@@ -257,7 +261,7 @@ class Pipeline {
     }
     const std::string name = module.TensorName();
     if (!in_block_ && plan_.rotation && name == EmbeddingName(plan_.config) + ".weight")
-      return WriteRotated(name, {});
+      return WriteRotated(name, name, {});
     if (!in_block_ && plan_.rotation && name == FinalNormName(plan_.config) + ".weight")
       return WriteFloats(name, std::vector<float>(plan_.config.hidden_size, 1.0F));
     if (!in_block_ || !calibrated_->block().Changed(module.name)) return CopyTensor(name, name);
@@ -280,26 +284,46 @@ class Pipeline {
     return rotated;
   }
 
-  Status WriteRotated(const std::string& name, std::span<const float> norm) {
-    SLIM_ASSIGN(const Tensor rotated, Rotated(name, norm));
-    SLIM_ASSIGN(const Tensor cast,
-                CastFloat(name, rotated.view(), plan_.FindTensor(name)->dtype, pool_));
-    return writer_->Write(name, cast.data.bytes());
+  // A float tensor through float32, some rows at a time: embeddings are the largest tensors there
+  // are. Values beyond the range of the written dtype are refused, not clipped.
+  Status WriteChanged(const TensorEntry& entry, const TensorSpec& planned,
+                      const std::function<void(std::span<float> rows)>& change) {
+    const uint64_t columns = entry.shape.empty() ? 1 : entry.shape.back();
+    const uint64_t from = DTypeBits(entry.dtype) / 8;
+    const uint64_t to = DTypeBits(planned.dtype) / 8;
+    std::vector<std::byte> bytes;
+    std::vector<float> values;
+    const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
+      const uint64_t first = offset / to / columns;
+      const uint64_t last = ((offset + part.size()) / to + columns - 1) / columns;
+      values.resize((last - first) * columns);
+      bytes.resize(values.size() * std::max(from, to));
+      const std::span<std::byte> source(bytes.data(), values.size() * from);
+      SLIM_TRY(source_.ReadPart(entry, source, first * columns * from));
+      ToFloat(entry.dtype, source.data(), values.data(), values.size());
+      if (!AllFinite(values.data(), values.size())) return NotFiniteError(entry.name);
+      change(values);
+      RoundToDType(planned.dtype, values.data(), values.size());
+      if (!AllFinite(values.data(), values.size())) {
+        return InputError("QU-not-finite", fmt::format("holds values beyond the range of {}",
+                                                       DTypeName(planned.dtype)))
+            .WithTensor(entry.name);
+      }
+      FromFloat(planned.dtype, values.data(), bytes.data(), values.size());
+      std::copy_n(bytes.data() + (offset - first * columns * to), part.size(), part.data());
+      return {};
+    };
+    return writer_->Copy(planned.name, read);
   }
 
-  // --dtype: values beyond the range of fp16 are refused, not clipped.
-  Status WriteCast(const TensorEntry& entry, const TensorSpec& planned) {
-    SLIM_ASSIGN(const Tensor read, source_.Read(entry));
-    std::vector<float> values(read.elements());
-    ToFloat(read.dtype, read.data.data(), values.data(), values.size());
-    RoundToDType(planned.dtype, values.data(), values.size());
-    if (!AllFinite(values.data(), values.size())) {
-      return InputError("QU-not-finite",
-                        fmt::format("holds NaN, infinity or values beyond the range of {}",
-                                    DTypeName(planned.dtype)))
-          .WithTensor(entry.name);
-    }
-    return WriteFloats(planned.name, values);
+  Status WriteRotated(const std::string& name, const std::string& from,
+                      std::span<const float> norm) {
+    const TensorEntry& entry = *source_.Find(from);
+    const DType compute =
+        options_.recipe.compute == ComputeMode::kModel ? entry.dtype : DType::kF32;
+    return WriteChanged(entry, *plan_.FindTensor(name), [&](std::span<float> rows) {
+      plan_.rotation->RotateRows(rows, norm, compute, pool_);
+    });
   }
 
   // In the dtype that the plan has for it.
@@ -322,7 +346,7 @@ class Pipeline {
     if (plan_.rotation && linear.name == kLmHeadName && linear.scheme == Scheme::kFloat) {
       SLIM_ASSIGN(const Norm norm,
                   Norm::Load(source_, FinalNormName(plan_.config), plan_.config.hidden_size));
-      return WriteRotated(linear.name + ".weight", norm.weight);
+      return WriteRotated(linear.name + ".weight", SourceOf(linear.name + ".weight"), norm.weight);
     }
     const std::string weight_name = fmt::format("{}.weight", linear.name);
     const std::string bias_name = fmt::format("{}.bias", linear.name);
@@ -354,7 +378,7 @@ class Pipeline {
     if (!plan_.rotation) return source_.Read(SourceOf(weight));
     SLIM_ASSIGN(const Norm norm,
                 Norm::Load(source_, FinalNormName(plan_.config), plan_.config.hidden_size));
-    return Rotated(weight, norm.weight);
+    return Rotated(SourceOf(weight), norm.weight);
   }
 
   // Before the tensors it speaks of are written: a run that is taken up finds it with them.
@@ -376,6 +400,7 @@ class Pipeline {
       }
     }
     const LinearRecord& weights = in_block_ ? calibrated_->block().Linear(linear.name) : read;
+    if (in_block_) SLIM_TRY(Status(calibrated_->block().status()));
     SLIM_ASSIGN(LinearRecord record, QuantizeCalibrated(linear, weights, calibrated, options_,
                                                         plan_.model_dtype, pool_));
     if (options_.measure) {
@@ -438,6 +463,7 @@ class Pipeline {
       return CopyTensor(SourceOf(weight_name), weight_name);
     }
     const LinearRecord& record = calibrated_->block().Linear(linear.name);
+    SLIM_TRY(Status(calibrated_->block().status()));
     if (linear.has_bias) SLIM_TRY(WriteFloats(bias_name, PartAsFloats(record, Role::kBias)));
     SLIM_ASSIGN(const Tensor weight, CastFloat(weight_name, record[Role::kWeight].view(),
                                                plan_.FindTensor(weight_name)->dtype, pool_));
@@ -458,7 +484,8 @@ class Pipeline {
   Status CopyTensor(const std::string& from, const std::string& to) {
     const TensorEntry& entry = *source_.Find(from);
     const TensorSpec* planned = plan_.FindTensor(to);
-    if (planned != nullptr && planned->dtype != entry.dtype) return WriteCast(entry, *planned);
+    if (planned != nullptr && planned->dtype != entry.dtype)
+      return WriteChanged(entry, *planned, [](std::span<float>) {});
     std::vector<float> values;
     const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
       SLIM_TRY(source_.ReadPart(entry, part, offset));
@@ -470,18 +497,6 @@ class Pipeline {
       return NotFiniteError(from);
     };
     return writer_->Copy(to, read);
-  }
-
-  Status VerifyOutput(const std::string& partial) {
-    VerifyOptions verify;
-    verify.threads = options_.threads;
-    SLIM_ASSIGN(const VerifyReport report, VerifyCheckpoint(partial, verify, SilentListener()));
-    for (const Finding& finding : report.findings) {
-      if (finding.severity != Severity::kError) continue;
-      return InternalError(fmt::format("what was written does not pass {}: {} {}", finding.rule,
-                                       Quote(finding.tensor), finding.message));
-    }
-    return {};
   }
 
   Status WriteSideFiles(CheckpointWriter& writer) {
@@ -505,7 +520,7 @@ class Pipeline {
     receipt.configuration = RecipeJson(options_.recipe);
     if (plan_.needs_calibration) {
       Json calibration = Json::Object();
-      calibration.Set("file", tokens_.name).Set("xxh3_128", tokens_.digest);
+      calibration.Set("file", texts_.back().name).Set("xxh3_128", texts_.back().digest);
       receipt.configuration.Set("calibration", std::move(calibration));
     }
     SLIM_ASSIGN(receipt.inputs, input_digests_.get());
@@ -526,10 +541,12 @@ class Pipeline {
     QuantSummary summary;
     summary.output = target;
     summary.type = plan_.type;
-    summary.calibration = tokens_.name;
-    summary.calibration_samples = tokens_.samples.size();
-    for (const std::vector<int32_t>& sample : tokens_.samples)
-      summary.calibration_tokens += sample.size();
+    if (!texts_.empty()) {
+      summary.calibration = texts_.back().name;
+      summary.calibration_samples = texts_.back().samples.size();
+      for (const std::vector<int32_t>& sample : texts_.back().samples)
+        summary.calibration_tokens += sample.size();
+    }
     for (const LinearPlan& linear : plan_.linears) {
       ++(linear.scheme == Scheme::kFloat ? summary.float_linears : summary.quantized_linears);
     }
@@ -558,7 +575,8 @@ class Pipeline {
   std::set<std::string>
       skipped_;  // modules that an interrupted run had written, or other shards write
   std::future<Result<std::vector<FileDigest>>> input_digests_;
-  CalibrationTokens tokens_;
+  std::vector<CalibrationTokens> texts_;  // of every pass, the main one last
+  ExpertStorage experts_ = ExpertStorage::kResident;
   std::optional<BlockQuantizer> calibrated_;
   bool in_block_ = false;  // calibrated_ holds the block that is being written
   std::optional<QuantizationRange> head_range_;

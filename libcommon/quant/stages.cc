@@ -62,6 +62,14 @@ bool NeedsMoments(const LinearSettings& settings) {
          settings.weight.method == WeightMethod::kAwq;
 }
 
+bool SearchesTokens(const SmoothStep& step) {
+  return step.method != SmoothMethod::kIter && step.method != SmoothMethod::kSmoothQuant;
+}
+
+bool NeedsValues(const ActivationSettings& activation) {
+  return activation.method != ActivationMethod::kMinMax;
+}
+
 Result<bool> Selects(const NameFilter& filter, std::string_view name) {
   SLIM_ASSIGN(const bool included, MatchesAny(filter.include, name));
   SLIM_ASSIGN(const bool excluded, MatchesAny(filter.exclude, name));

@@ -45,6 +45,11 @@ inline bool NeedsCalibration(const LinearSettings& settings) {
   return NeedsRange(settings) || NeedsMoments(settings) || settings.weight.bias_correction;
 }
 
+// The search compares products of the calibration inputs themselves.
+bool SearchesTokens(const SmoothStep& step);
+// The static range follows from the values, not from the ends of each channel.
+bool NeedsValues(const ActivationSettings& activation);
+
 // `name` is in `include` and not in `exclude`. Errors: a glob that expands too far.
 Result<bool> Selects(const NameFilter& filter, std::string_view name);
 

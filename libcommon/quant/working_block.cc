@@ -8,6 +8,7 @@
 #include "kernels/convert.h"
 #include "kernels/matmul.h"
 #include "kernels/reduce.h"
+#include "model/modules.h"
 
 namespace slim {
 namespace {
@@ -31,10 +32,17 @@ Tensor VectorTensor(DType dtype, std::span<const float> values) {
 }  // namespace
 
 Result<WorkingBlock> WorkingBlock::Load(const Checkpoint& checkpoint, const ModelConfig& config,
-                                        uint64_t layer, ComputeMode compute, ThreadPool& pool) {
+                                        uint64_t layer, ComputeMode compute, ExpertStorage experts,
+                                        ThreadPool& pool) {
   SLIM_ASSIGN(DecoderBlock block,
-              DecoderBlock::Load(checkpoint, config, layer, Backend::kReference));
-  return WorkingBlock(checkpoint, compute, pool, std::make_unique<DecoderBlock>(std::move(block)));
+              DecoderBlock::Load(checkpoint, config, layer, Backend::kReference, experts));
+  WorkingBlock working(checkpoint, compute, pool, std::make_unique<DecoderBlock>(std::move(block)));
+  if (experts == ExpertStorage::kResident) return working;
+  for (const Module& module : BlockModules(config, layer)) {
+    if (!module.IsLinear() || working.linears_.contains(module.name)) continue;
+    working.streamed_[module.name] = {module.weight_shape[0], module.weight_shape[1], {}};
+  }
+  return working;
 }
 
 WorkingBlock::WorkingBlock(const Checkpoint& checkpoint, ComputeMode compute, ThreadPool& pool,
@@ -57,7 +65,33 @@ Norm& WorkingBlock::NormAt(std::string_view name) {
   return *place->second;
 }
 
-const LinearRecord& WorkingBlock::Linear(std::string_view name) { return LayerOf(name).record(); }
+WorkingBlock::StreamedLinear* WorkingBlock::Streamed(std::string_view linear) {
+  const auto place = streamed_.find(linear);
+  return place == streamed_.end() ? nullptr : &place->second;
+}
+
+LinearLayer& WorkingBlock::ReadStreamed(std::string_view linear, const StreamedLinear& streamed) {
+  if (current_ && current_->name() == linear) return *current_;
+  current_.reset();
+  auto read = LinearLayer::Load(*checkpoint_, linear, streamed.n, streamed.k, Backend::kReference);
+  if (!read.ok()) {
+    if (status_.ok()) status_ = std::move(read).error();
+    LinearRecord zero;
+    zero.name = linear;
+    zero[Role::kWeight] = Tensor(DType::kF32, {streamed.n, streamed.k});
+    read = LinearLayer::FromRecord(std::move(zero), Backend::kReference);
+  }
+  current_.emplace(std::move(read).value());
+  for (const Scaling& change : streamed.changes)
+    Scale(*current_, change.of_columns, change.factors);
+  return *current_;
+}
+
+const LinearRecord& WorkingBlock::Linear(std::string_view name) {
+  if (const StreamedLinear* streamed = Streamed(name))
+    return ReadStreamed(name, *streamed).record();
+  return LayerOf(name).record();
+}
 
 const Norm& WorkingBlock::NormOf(std::string_view name) { return NormAt(name); }
 
@@ -89,18 +123,18 @@ void WorkingBlock::AddColumnSquares(std::string_view linear, std::span<float> sq
   }
 }
 
-void WorkingBlock::Replace(std::string_view linear, Tensor weight, Tensor bias) {
+void WorkingBlock::Replace(LinearLayer& layer, Tensor weight, Tensor bias) {
   LinearRecord record;
-  record.name = linear;
+  record.name = layer.name();
   record[Role::kWeight] = std::move(weight);
   record[Role::kBias] = std::move(bias);
-  LayerOf(linear) = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
-  changed_.emplace(linear);
+  changed_.emplace(record.name);
+  layer = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
 }
 
 template <typename ForRow>
-void WorkingBlock::ChangeRows(std::string_view linear, const ForRow& change) {
-  const LinearRecord& record = Linear(linear);
+void WorkingBlock::ChangeRows(LinearLayer& layer, const ForRow& change) {
+  const LinearRecord& record = layer.record();
   const Tensor& from = record[Role::kWeight];
   Tensor weight(Working(from.dtype), from.shape);
   const uint64_t k = from.shape[1];
@@ -113,24 +147,41 @@ void WorkingBlock::ChangeRows(std::string_view linear, const ForRow& change) {
     }
   });
   Tensor bias = record.Has(Role::kBias) ? Tensor::Copy(record[Role::kBias].view()) : Tensor();
-  Replace(linear, std::move(weight), std::move(bias));
+  Replace(layer, std::move(weight), std::move(bias));
+}
+
+void WorkingBlock::Scale(LinearLayer& layer, bool of_columns, std::span<const float> factors) {
+  if (of_columns) {
+    ChangeRows(layer, [&](uint64_t, std::span<float> row) {
+      for (size_t k = 0; k < row.size(); ++k) row[k] *= factors[k];
+    });
+    return;
+  }
+  ChangeRows(layer, [&](uint64_t i, std::span<float> row) {
+    for (float& value : row) value *= factors[i];
+  });
+  const LinearRecord& record = layer.record();
+  if (!record.Has(Role::kBias)) return;
+  std::vector<float> bias = BiasOf(record);
+  for (size_t i = 0; i < bias.size(); ++i) bias[i] *= factors[i];
+  Tensor scaled = VectorTensor(Working(record[Role::kBias].dtype), bias);
+  Replace(layer, Tensor::Copy(record[Role::kWeight].view()), std::move(scaled));
 }
 
 void WorkingBlock::ScaleColumns(std::string_view linear, std::span<const float> scale) {
-  ChangeRows(linear, [&](uint64_t, std::span<float> row) {
-    for (size_t k = 0; k < row.size(); ++k) row[k] *= scale[k];
-  });
+  StreamedLinear* streamed = Streamed(linear);
+  if (streamed == nullptr) return Scale(LayerOf(linear), true, scale);
+  streamed->changes.push_back({true, {scale.begin(), scale.end()}});
+  changed_.emplace(linear);
+  current_.reset();
 }
 
 void WorkingBlock::ScaleRows(std::string_view linear, std::span<const float> factor) {
-  ChangeRows(linear, [&](uint64_t i, std::span<float> row) {
-    for (float& value : row) value *= factor[i];
-  });
-  const LinearRecord& record = Linear(linear);
-  if (!record.Has(Role::kBias)) return;
-  std::vector<float> bias = BiasOf(record);
-  for (size_t i = 0; i < bias.size(); ++i) bias[i] *= factor[i];
-  SetBias(linear, VectorTensor(Working(record[Role::kBias].dtype), bias));
+  StreamedLinear* streamed = Streamed(linear);
+  if (streamed == nullptr) return Scale(LayerOf(linear), false, factor);
+  streamed->changes.push_back({false, {factor.begin(), factor.end()}});
+  changed_.emplace(linear);
+  current_.reset();
 }
 
 void WorkingBlock::AddShiftToBias(std::string_view linear, std::span<const float> shift) {
@@ -156,12 +207,12 @@ void WorkingBlock::SetNorm(std::string_view name, std::vector<float> weight,
 void WorkingBlock::SetWeight(std::string_view linear, Tensor weight) {
   const LinearRecord& record = Linear(linear);
   Tensor bias = record.Has(Role::kBias) ? Tensor::Copy(record[Role::kBias].view()) : Tensor();
-  Replace(linear, std::move(weight), std::move(bias));
+  Replace(LayerOf(linear), std::move(weight), std::move(bias));
 }
 
 void WorkingBlock::SetBias(std::string_view linear, Tensor bias) {
   Tensor weight = Tensor::Copy(Linear(linear)[Role::kWeight].view());
-  Replace(linear, std::move(weight), std::move(bias));
+  Replace(LayerOf(linear), std::move(weight), std::move(bias));
 }
 
 }  // namespace slim

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -23,13 +24,20 @@ namespace slim {
 
 class WorkingBlock {
  public:
-  // `checkpoint` and `pool` must outlive it.
+  // `checkpoint` and `pool` must outlive it. kStreamed: routed experts are read when they are
+  // needed, and a change of one is remembered and made again at every reading; forward passes see
+  // them as they are in the checkpoint, so all passes come before the first change. Only scaling
+  // changes a streamed linear.
   static Result<WorkingBlock> Load(const Checkpoint& checkpoint, const ModelConfig& config,
-                                   uint64_t layer, ComputeMode compute, ThreadPool& pool);
+                                   uint64_t layer, ComputeMode compute, ExpertStorage experts,
+                                   ThreadPool& pool);
 
   DecoderBlock& block() { return *block_; }
-  // A float linear of the block: weight [n, k] and bias in their working dtypes.
+  // A float linear of the block: weight [n, k] and bias in their working dtypes. Of a streamed one
+  // the reference is good until the next is asked for; where it cannot be read, status() says so
+  // and the weight is all zero.
   const LinearRecord& Linear(std::string_view name);
+  const Status& status() const { return status_; }
   const Norm& NormOf(std::string_view name);
   // Changed since it was loaded.
   bool Changed(std::string_view module) const { return changed_.contains(module); }
@@ -59,12 +67,26 @@ class WorkingBlock {
  private:
   WorkingBlock(const Checkpoint& checkpoint, ComputeMode compute, ThreadPool& pool,
                std::unique_ptr<DecoderBlock> block);
+  // One factor a row or a column of a streamed linear.
+  struct Scaling {
+    bool of_columns = false;
+    std::vector<float> factors;
+  };
+  struct StreamedLinear {
+    uint64_t n = 0;
+    uint64_t k = 0;
+    std::vector<Scaling> changes;
+  };
   LinearLayer& LayerOf(std::string_view linear);
+  // Null for a linear that is held.
+  StreamedLinear* Streamed(std::string_view linear);
+  LinearLayer& ReadStreamed(std::string_view linear, const StreamedLinear& streamed);
+  void Scale(LinearLayer& layer, bool of_columns, std::span<const float> factors);
   Norm& NormAt(std::string_view name);
   // Gives the weight as a tensor of the working dtype that may be written to.
   template <typename ForRow>
-  void ChangeRows(std::string_view linear, const ForRow& change);
-  void Replace(std::string_view linear, Tensor weight, Tensor bias);
+  void ChangeRows(LinearLayer& layer, const ForRow& change);
+  void Replace(LinearLayer& layer, Tensor weight, Tensor bias);
 
   const Checkpoint* checkpoint_;
   ComputeMode compute_;
@@ -73,6 +95,9 @@ class WorkingBlock {
   std::map<std::string, LinearLayer*, std::less<>> linears_;
   std::map<std::string, Norm*, std::less<>> norms_;
   std::set<std::string, std::less<>> changed_;
+  std::map<std::string, StreamedLinear, std::less<>> streamed_;
+  std::optional<LinearLayer> current_;  // the streamed one that was asked for last
+  Status status_;
 };
 
 }  // namespace slim

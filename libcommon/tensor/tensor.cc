@@ -3,23 +3,38 @@
 #include <cassert>
 #include <cstring>
 #include <limits>
-#include <new>
 
 #include "base/bytes.h"
 #include "dtype/scalar_convert.h"
 
+#ifdef __SANITIZE_ADDRESS__
+extern "C" void __asan_poison_memory_region(const volatile void* begin, size_t size);
+#endif
+
 namespace slim {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
+constexpr uint64_t kAlignment = 64;
 
 }  // namespace
 
+// Aligned here and not by the allocator: glibc before 2.38 does not reuse what aligned allocations
+// leave behind, and a streaming tool then grows with the model.
 Buffer::Buffer(uint64_t size) : size_(size) {
-  if (size > 0) data_.reset(static_cast<std::byte*>(::operator new(size, kAlignment)));
+  if (size == 0) return;
+  const uint64_t taken = size + kAlignment - 1;
+  memory_.reset(new std::byte[taken]);
+#ifdef __SANITIZE_ADDRESS__
+  // The buffer ends where it says.
+  std::byte* end = data() + size;
+  __asan_poison_memory_region(end, static_cast<size_t>(memory_.get() + taken - end));
+#endif
 }
 
-void Buffer::Free::operator()(std::byte* p) const { ::operator delete(p, kAlignment); }
+std::byte* Buffer::Aligned(std::byte* p) {
+  const auto address = reinterpret_cast<uintptr_t>(p);
+  return p + (kAlignment - address % kAlignment) % kAlignment;
+}
 
 Tensor::Tensor(DType dtype_in, Shape shape_in)
     : dtype(dtype_in), shape(std::move(shape_in)), data(ByteSize(dtype, shape).value()) {}

@@ -19,17 +19,16 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(uint64_t size);
-  std::byte* data() { return data_.get(); }
-  const std::byte* data() const { return data_.get(); }
+  std::byte* data() { return Aligned(memory_.get()); }
+  const std::byte* data() const { return Aligned(memory_.get()); }
   uint64_t size() const { return size_; }
-  std::span<std::byte> bytes() { return {data_.get(), size_}; }
-  std::span<const std::byte> bytes() const { return {data_.get(), size_}; }
+  std::span<std::byte> bytes() { return {data(), size_}; }
+  std::span<const std::byte> bytes() const { return {data(), size_}; }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte, Free> data_;
+  static std::byte* Aligned(std::byte* p);
+
+  std::unique_ptr<std::byte[]> memory_;  // a little more than size_
   uint64_t size_ = 0;
 };
 

@@ -20,9 +20,25 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
 MODEL = ROOT / "testdata" / "models" / "tiny-qwen2"
 CALIB = ROOT / "testdata" / "golden" / "calib.jsonl"
+RECIPE = """apiversion: modelslim_v1
+spec:
+  process:
+    - {type: quarot}
+    - {type: iter_smooth, alpha: 0.5}
+    - type: group
+      configs:
+        - type: linear_quant
+          qconfig: {act: {scope: per_tensor, dtype: int8, symmetric: False, method: minmax},
+                    weight: {scope: per_channel, dtype: int8, symmetric: True, method: minmax}}
+          exclude: ["*down_proj*"]
+        - {type: dynamic_cache, qconfig: {scope: per_channel, dtype: int8, symmetric: True, method: minmax}}
+"""
 KINDS = {
     "data-free": ["--type", "w8a8_dynamic", "--smooth", "none"],
     "calibrated": ["--calib", str(CALIB)],
+    "searched, two passes": ["--calib", str(CALIB), "--smooth", "search", "--propagate", "quantized", "--kv-cache", "c8"],
+    "rotated, smoothed, cached": ["--calib", str(CALIB), "--recipe", "RECIPE"],
+    "gptq": ["--calib", str(CALIB), "--type", "w4a8", "--weight-method", "gptq"],
 }
 
 
@@ -60,7 +76,9 @@ def main():
     failures, taken_up = [], 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
+        (folder / "recipe.yaml").write_text(RECIPE)
         for kind, flags in KINDS.items():
+            flags = [str(folder / "recipe.yaml") if word == "RECIPE" else word for word in flags]
             whole = folder / f"{kind}-whole"
             began = time.monotonic()
             run(command(whole, flags))

@@ -126,6 +126,12 @@ constexpr Flag kFlags[] = {
     {.name = "resume",
      .help = "take up what a killed run of the same command left (the default, said aloud)"},
     {.name = "clean", .help = "remove what a killed run left and begin anew"},
+    {.name = "for",
+     .kind = FlagKind::kList,
+     .help =
+         "refuse, before the work, what this loader would not take (slim-verify --list-profiles)",
+     .value = "PROFILE[@VERSION]",
+     .repeatable = true},
     {.name = "report",
      .kind = FlagKind::kText,
      .help = "write an HTML page about the run: ranges, losses, scales, what stayed float",

@@ -276,6 +276,13 @@ Result<QuantCommand> ReadQuantCommand(const Arguments& arguments, Console& conso
     if (arguments.Has("shard")) {
       SLIM_ASSIGN(command->options.shard, ParseShard(arguments.Text("shard")));
     }
+    for (const std::string& list : arguments.All("for")) {
+      for (const std::string& word : Split(list, ',')) {
+        SLIM_ASSIGN(command->options.targets.emplace_back(), ParseLoaderTarget(Trim(word)));
+      }
+    }
+    if (!command->options.targets.empty() && !command->options.shard.whole())
+      return UsageError("--for needs a whole run, --shard makes a part of one");
     if (arguments.Has("resume") && arguments.Has("clean"))
       return UsageError("--resume and --clean contradict each other");
     command->write.keep = !arguments.Has("clean");

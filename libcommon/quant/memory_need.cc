@@ -1,0 +1,233 @@
+#include "quant/memory_need.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "model/modules.h"
+#include "quant/flex_smooth.h"
+#include "quant/stages.h"
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kProgram = 32ULL << 20;  // code, buffers of readers and writers, tokenizer
+constexpr uint64_t kTensorEntry = 600;      // of every tensor: names, places, digests
+constexpr uint64_t kFloatBytes = sizeof(float);
+
+LinearSettings SettingsOf(const LinearPlan& linear) {
+  return {linear.scheme, linear.activation, linear.weight};
+}
+
+// Linears that smoothing or rotation changes: in float32, unless compute model keeps the dtype.
+std::set<std::string, std::less<>> ChangedLinears(const QuantPlan& plan) {
+  std::set<std::string, std::less<>> changed;
+  for (const std::vector<PlannedPair>& pairs : plan.smoothing) {
+    for (const PlannedPair& pair : pairs) {
+      changed.insert(pair.pairing.targets.begin(), pair.pairing.targets.end());
+      if (pair.pairing.kind != SmoothPair::kNormLinear) changed.insert(pair.pairing.source);
+    }
+  }
+  return changed;
+}
+
+class Need {
+ public:
+  Need(const QuantPlan& plan, const QuantOptions& options, ExpertStorage experts)
+      : plan_(plan), options_(options), experts_(experts), changed_(ChangedLinears(plan)) {}
+
+  uint64_t Run(const std::vector<TextSize>& texts, int ranks) {
+    for (const LinearPlan& linear : plan_.linears) AddLinear(linear);
+    uint64_t block = 0;
+    for (const auto& [name, bytes] : blocks_) block = std::max(block, bytes);
+    uint64_t need = kProgram + plan_.write.tensors.size() * kTensorEntry;
+    if (!plan_.needs_calibration && !plan_.rotation) return need + largest_;
+    need += std::max(block + largest_change_, largest_);
+    uint64_t moments = 0;
+    for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer)
+      moments = std::max(moments, MomentsOf(layer));
+    if (plan_.rotation)
+      need += 2 * plan_.config.hidden_size * plan_.config.hidden_size * kFloatBytes;
+    return need + moments + Activations(texts, ranks);
+  }
+
+ private:
+  void AddLinear(const LinearPlan& linear) {
+    const uint64_t elements = linear.n * linear.k;
+    const bool quantized = linear.scheme != Scheme::kFloat;
+    const bool as_model = options_.recipe.compute == ComputeMode::kModel;
+    const bool changed = plan_.rotation || changed_.contains(linear.name);
+    const uint64_t working = changed && !as_model ? elements * kFloatBytes : linear.bytes_before;
+    // Codes, one a byte, and their packed form with the scales.
+    const uint64_t made = quantized ? elements + linear.bytes_after : 0;
+    const size_t prefix = (plan_.config.prefix + ".layers.").size();
+    const bool in_block = !plan_.by_name && linear.name.size() > prefix &&
+                          linear.name.starts_with(plan_.config.prefix + ".layers.");
+    if (!in_block) {
+      const uint64_t rotated = plan_.rotation ? elements * kFloatBytes : 0;
+      largest_ = std::max(largest_, linear.bytes_before + rotated + made);
+      return;
+    }
+    const uint64_t change = std::max(changed ? linear.bytes_before : 0, made);
+    uint64_t& block =
+        blocks_[std::string_view(linear.name).substr(0, linear.name.find('.', prefix))];
+    if (experts_ == ExpertStorage::kStreamed &&
+        linear.name.find(".experts.") != std::string::npos) {
+      // Three of an expert are read at a time, one is changed; of a change its factors stay.
+      largest_change_ = std::max(largest_change_, 3 * linear.bytes_before + working + change);
+      block += changed ? linear.k * kFloatBytes : 0;
+      return;
+    }
+    block += working;
+    largest_change_ = std::max(largest_change_, change);
+    // Then the float weight is kept beside what its codes stand for, and the codes.
+    if (quantized && options_.recipe.propagate == Propagation::kQuantized)
+      block += elements * kFloatBytes + linear.bytes_after;
+  }
+
+  // Of gptq, one matrix an input, and two more while the widest is factored.
+  uint64_t MomentsOf(uint64_t layer) const {
+    uint64_t sum = 0;
+    uint64_t widest = 0;
+    for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
+      std::set<std::string_view> parents;
+      for (const std::string& name : input.linears) {
+        const LinearPlan* linear = plan_.Find(name);
+        const bool wanted = linear != nullptr && linear->scheme != Scheme::kFloat &&
+                            linear->weight.method == WeightMethod::kGptq;
+        const std::string_view parent = std::string_view(name).substr(0, name.rfind('.'));
+        if (!wanted || !parents.insert(parent).second) continue;
+        sum += linear->k * linear->k * kFloatBytes;
+        widest = std::max(widest, linear->k * linear->k * kFloatBytes);
+      }
+    }
+    return sum + 2 * widest;
+  }
+
+  // Inputs that smoothing searches over; of the widest pair their products, and weights as floats
+  // and as codes.
+  uint64_t Searched(uint64_t tokens) const {
+    std::set<size_t> searching;
+    for (const PassStages& pass : PassesOf(options_.recipe)) {
+      for (const Stage& stage : pass.stages) {
+        for (const StageStep& item : stage.steps) {
+          const auto* smooth = std::get_if<SmoothStep>(item.step);
+          if (smooth != nullptr && SearchesTokens(*smooth)) searching.insert(item.index);
+        }
+      }
+    }
+    const bool all = options_.recipe.compute == ComputeMode::kModel;
+    const uint64_t kept = all ? tokens : std::min<uint64_t>(tokens, 2 * kSearchTokens);
+    uint64_t most = 0;
+    for (const std::vector<PlannedPair>& pairs : plan_.smoothing) {
+      uint64_t inputs = 0;
+      uint64_t widest = 0;
+      for (const PlannedPair& pair : pairs) {
+        if (!searching.contains(pair.step)) continue;
+        uint64_t products = 0;
+        uint64_t weights = 0;
+        for (const std::string& target : pair.pairing.targets) {
+          const LinearPlan& linear = *plan_.Find(target);
+          products += 2 * linear.n;
+          weights += linear.n * linear.k * (kFloatBytes + 1);
+        }
+        inputs += plan_.Find(pair.pairing.targets.front())->k;
+        widest = std::max(widest, kept * products * kFloatBytes + weights);
+      }
+      most = std::max(most, kept * inputs * kFloatBytes + widest);
+    }
+    return most;
+  }
+
+  uint64_t Activations(const std::vector<TextSize>& texts, int ranks) const {
+    const ModelConfig& config = plan_.config;
+    // Of one sample: normed, projected, queries, attended, keys and values with their cache, gate
+    // and up; and a copy of its hidden states.
+    const uint64_t wide = 3 * config.hidden_size + 2 * config.num_heads * config.head_dim +
+                          4 * config.num_kv_heads * config.head_dim +
+                          3 * std::max(config.intermediate_size, config.hidden_size);
+    uint64_t held = 0;
+    uint64_t longest = 0;
+    uint64_t most = 0;
+    for (const TextSize& text : texts) {
+      held += text.tokens * config.hidden_size * kFloatBytes;
+      longest = std::max(longest, text.longest);
+      most = std::max(most, text.tokens);
+    }
+    uint64_t sample = longest * wide * kFloatBytes;
+    // gptq turns the inputs of a sample round; a rank tells the others what its sample was.
+    sample += longest * config.intermediate_size * kFloatBytes;
+    if (ranks > 1) sample += 4 * longest * wide * kFloatBytes;
+    return held + sample + Searched(most);
+  }
+
+  const QuantPlan& plan_;
+  const QuantOptions& options_;
+  const ExpertStorage experts_;
+  const std::set<std::string, std::less<>> changed_;
+  std::map<std::string_view, uint64_t> blocks_;
+  uint64_t largest_ = 0;         // linear outside the blocks
+  uint64_t largest_change_ = 0;  // what lies beside a block while one linear of it is worked on
+};
+
+}  // namespace
+
+uint64_t MemoryNeed(const QuantPlan& plan, const QuantOptions& options,
+                    const std::vector<TextSize>& texts, ExpertStorage experts, int ranks) {
+  return Need(plan, options, experts).Run(texts, ranks);
+}
+
+bool CanStreamExperts(const QuantPlan& plan, const QuantOptions& options) {
+  if (plan.by_name || !plan.config.moe || plan.rotation || !plan.needs_calibration) return false;
+  if (options.recipe.propagate != Propagation::kFloat || !options.recipe.prior.empty())
+    return false;
+  const std::vector<PassStages> passes = PassesOf(options.recipe);
+  bool smooths = false;
+  for (const Stage& stage : passes.front().stages) {
+    for (const StageStep& item : stage.steps) {
+      const auto* smooth = std::get_if<SmoothStep>(item.step);
+      if (smooth == nullptr) continue;
+      if (SearchesTokens(*smooth)) return false;
+      smooths = true;
+    }
+  }
+  return !smooths || std::none_of(plan.linears.begin(), plan.linears.end(), [](const auto& linear) {
+    const LinearSettings settings = SettingsOf(linear);
+    return linear.scheme != Scheme::kFloat &&
+           (NeedsMoments(settings) || (NeedsRange(settings) && NeedsValues(linear.activation)));
+  });
+}
+
+Result<ExpertStorage> ChooseStorage(const QuantPlan& plan, const QuantOptions& options,
+                                    const std::vector<TextSize>& texts, uint64_t free, int ranks) {
+  const uint64_t limit = options.max_memory > 0 ? options.max_memory : free;
+  const uint64_t held = MemoryNeed(plan, options, texts, ExpertStorage::kResident, ranks);
+  if (limit == 0 || held <= limit) return ExpertStorage::kResident;
+  uint64_t needed = held;
+  if (CanStreamExperts(plan, options)) {
+    needed = MemoryNeed(plan, options, texts, ExpertStorage::kStreamed, ranks);
+    if (needed <= limit) return ExpertStorage::kStreamed;
+  }
+  std::string advice;
+  if (plan.needs_calibration) {
+    advice =
+        "fewer or shorter samples (--calib) need less, and so does a type without calibration: "
+        "w8a16, or w8a8_dynamic with --smooth none";
+    if (options.recipe.propagate == Propagation::kQuantized)
+      advice = "--propagate float needs less; " + advice;
+  }
+  if (options.max_memory > 0) {
+    return UsageError(
+        fmt::format("--max-memory is {}, this run needs {}", HumanSize(limit), HumanSize(needed)),
+        advice);
+  }
+  return UsageError(fmt::format("this run needs {} of memory, the machine has {} free",
+                                HumanSize(needed), HumanSize(limit)),
+                    advice + (advice.empty() ? "" : "; ") +
+                        "--max-memory SIZE says how much may be used in spite of that");
+}
+
+}  // namespace slim
