@@ -21,8 +21,8 @@ struct QuantOptions {
   ShardOf shard = {};       // of a data-free recipe
   uint64_t max_memory = 0;  // bytes; 0: no limit
   int threads = 1;
-  bool strict = false;   // what would be a guess with a warning is an error
-  bool measure = false;  // take the numbers of a report (quant/measurement.h)
+  bool strict = false;                     // what would be a guess with a warning is an error
+  bool measure = false;                    // take the numbers of a report (quant/measurement.h)
   std::vector<LoaderTarget> targets = {};  // loaders that must take the output
 };
 
