@@ -96,8 +96,9 @@ class Need {
       std::set<std::string_view> parents;
       for (const std::string& name : input.linears) {
         const LinearPlan* linear = plan_.Find(name);
-        const bool wanted = linear != nullptr && linear->scheme != Scheme::kFloat &&
-                            linear->weight.method == WeightMethod::kGptq;
+        const bool wanted =
+            linear != nullptr && linear->scheme != Scheme::kFloat &&
+            (linear->weight.method == WeightMethod::kGptq || linear->scheme == Scheme::kW16A16S);
         const std::string_view parent = std::string_view(name).substr(0, name.rfind('.'));
         if (!wanted || !parents.insert(parent).second) continue;
         sum += linear->k * linear->k * kFloatBytes;

@@ -522,9 +522,13 @@ class RecipeReader {
     };
     constexpr Saver kSavers[] = {{"ascendv1_saver", "ascendv1"},
                                  {"mindie_format_saver", "mindie"},
-                                 {"compressed_tensors", "compressed-tensors"},
                                  {"ascend_v1", "ascendv1"},
                                  {"ascendv1", "ascendv1"}};
+    if (type.text() == "compressed_tensors") {
+      return saver.Refuse(type, "slim-quant does not write the layout of compressed_tensors itself",
+                          "save with ascendv1_saver, then slim-convert --to compressed-tensors, "
+                          "which is exact");
+    }
     std::vector<std::string> known;
     for (const Saver& row : kSavers) {
       known.emplace_back(row.type);

@@ -173,6 +173,8 @@ TEST(RecipeYaml, ErrorsNameFileLineAndKey) {
        WithProcess(kStatic,
                    "  save:\n    - {type: ascendv1_saver}\n    - {type: ascendv1_saver}\n"),
        "r.yaml:12: a second saver is not supported"},
+      {"foreign saver", WithProcess(kStatic, "  save: [{type: compressed_tensors}]\n"),
+       "r.yaml:10: slim-quant does not write the layout of compressed_tensors itself"},
       {"saver", WithProcess(kStatic, "  save: [{type: ascend_saver}]\n"),
        "r.yaml:10: type 'ascend_saver' of save is not supported"},
       {"a list instead of a mapping", "- 1\n", "r.yaml:1: the recipe is a list, wanted a mapping"},
