@@ -12,8 +12,9 @@ import tempfile
 import unittest
 
 import loader_truth_test as truth
+from checkpoint_files import Checkpoint, tensor
 
-LOADERS = ("mindie", "mindie-atb", "vllm-ascend", "sglang")
+LOADERS = ("mindie-atb", "vllm-ascend", "sglang")
 # Information that is gone, or codes that the loader's arithmetic has no place for.
 UNREPAIRABLE = {
     "truncated-shard": {"ST-truncated"},
@@ -97,6 +98,29 @@ class Repair(unittest.TestCase):
             left = {output.name: rules for output, rules in zip(outputs, errors_of(loader, outputs)) if rules}
             self.assertEqual(left, {})
         print(", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items())))
+
+    def test_quantized_draft_layer_becomes_float(self):
+        """A DeepSeek checkpoint whose draft (MTP) layer is int8, too: SGLang builds it float."""
+        path = self.folder / "deepseek"
+        result = run(truth.BIN / "slim-quant", truth.ROOT / "testdata" / "mixtures" / "deepseek-v3", "-o", path, "--type", "w8a8_dynamic",
+                     "--smooth", "none", "--no-fsync")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        checkpoint = Checkpoint(path)
+        name = "model.layers.3.eh_proj"
+        rows, columns = checkpoint.tensors[name + ".weight"].shape
+        values = checkpoint.tensors[name + ".weight"].values()
+        scales = [max(map(abs, values[i * columns:(i + 1) * columns])) / 127 for i in range(rows)]
+        codes = [round(values[i * columns + j] / scales[i]) for i in range(rows) for j in range(columns)]
+        checkpoint.tensors[name + ".weight"] = tensor("I8", [rows, columns], codes)
+        checkpoint.tensors[name + ".weight_scale"] = tensor("F32", [rows, 1], scales)
+        checkpoint.tensors[name + ".weight_offset"] = tensor("F32", [rows, 1], [0.0] * rows)
+        checkpoint.description.update({f"{name}.{leaf}": "W8A8_DYNAMIC" for leaf in ("weight", "weight_scale", "weight_offset")})
+        checkpoint.write()
+        self.assertEqual(errors_of("sglang", [path]), [{"LD-draft-layer"}])
+        output, _, lossy = self.repair("sglang", path)
+        self.assertTrue(lossy)
+        self.assertEqual(errors_of("sglang", [output]), [set()])
+        self.assertEqual(Checkpoint(output).tensors[name + ".weight"].dtype, "BF16")
 
 
 if __name__ == "__main__":
