@@ -21,6 +21,7 @@ BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"
 GOLDEN = ROOT / "testdata" / "golden"
 ONE_CLICK = GOLDEN / "one-click" / "mini-qwen2-bfloat16"
 TRADITIONAL = GOLDEN / "traditional" / "mini-qwen2-bfloat16"
+UNBIASED = GOLDEN / "one-click" / "mini-qwen3-float16" / "w8a8-dynamic"  # npy has one name for weight and bias
 N, K = 64, 32
 CONFIG = {"model_type": "other", "torch_dtype": "bfloat16"}
 
@@ -56,6 +57,13 @@ def fp8(folder):
     codes.dtype = "F8_E4M3"
     return small(folder, {f"{name}.weight": codes, f"{name}.weight_scale_inv": tensor("F32", [1, 1], [0.02])},
                  {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128]})
+
+
+def torch_bin(folder):
+    folder.mkdir()
+    shutil.copy(ROOT / "tests" / "fuzz" / "corpus" / "torch_file" / "views", folder / "pytorch_model.bin")
+    (folder / "config.json").write_text(json.dumps({"model_type": "other", "torch_dtype": "float32"}))
+    return folder
 
 
 def converted(to, source=ONE_CLICK / "w8a8-dynamic", options=()):
@@ -95,14 +103,16 @@ def sparse_in(dialect):
 
 SOURCES = {
     "hf": goldens(GOLDEN / "models" / "mini-qwen2-bfloat16"),
-    "ascendv1": [*goldens(*(ONE_CLICK / name for name in ("w8a8-static", "w8a8-dynamic", "w8a16"))), sparse_in("ascendv1")],
-    "ascendv1-v0": [*goldens(*(TRADITIONAL / name for name in ("a0-w8a8", "a0-w8a8-m4", "a0-w8a16-asym", "a0-w8a8-dynamic"))), sparse_in("ascendv1-v0")],
-    "mindie": [*goldens(*(TRADITIONAL / name for name in ("m0-w8a8", "m0-w8a8-m4", "m0-w8a16-asym", "m0-w8a8-dynamic"))), sparse_in("mindie")],
+    "ascendv1": [*goldens(*(ONE_CLICK / name for name in ("w8a8-static", "w8a8-dynamic", "w8a16"))), *goldens(UNBIASED), sparse_in("ascendv1")],
+    "ascendv1-v0": [*goldens(*(TRADITIONAL / name for name in ("a0-w8a8", "a0-w8a8-m4", "a0-w8a16-asym", "a0-w8a8-dynamic"))), converted("ascendv1-v0", UNBIASED), sparse_in("ascendv1-v0")],
+    "mindie": [*goldens(*(TRADITIONAL / name for name in ("m0-w8a8", "m0-w8a8-m4", "m0-w8a16-asym", "m0-w8a8-dynamic"))), converted("mindie", UNBIASED), sparse_in("mindie")],
     "mindie-parts": [parts],
     "compressed-tensors": [converted("compressed-tensors")],
     "gptq": [converted("gptq", ONE_CLICK / "w8a16", ("--allow-loss",))],
     "awq": [awq],
     "gguf": [converted("gguf", GOLDEN / "models" / "mini-qwen2-bfloat16")],
+    "torch-bin": [torch_bin],
+    "npy": [converted("npy", UNBIASED)],
     "fp8-block": [fp8],
     "golden-stick": goldens(*(ROOT / "testdata" / "foreign" / "golden-stick" / name for name in ("mini-qwen2-a8w8-smooth", "mini-qwen3-a16w8"))),
 }
@@ -115,7 +125,7 @@ def contents(folder):
         if path.suffix == ".safetensors":
             for name, held in read_safetensors(path).items():
                 tensors[f"{path.parent.relative_to(folder)}/{name}"] = (held.dtype, held.shape, held.data)
-        elif path.suffix == ".gguf":
+        elif path.suffix in (".gguf", ".npy"):
             tensors[path.name] = path.read_bytes()
         elif "description" in path.name and path.suffix == ".json":
             description += path.read_text()
@@ -149,7 +159,7 @@ class Matrix(unittest.TestCase):
     def refused_for_type(self, result):
         """The cell is there, and not for the type of this checkpoint."""
         return result.returncode == 3 and any(f"[{rule}]" in result.stderr for rule in (
-            "CV-scheme", "CV-float-dialect", "CV-weight-offset", "CV-bf16", "CV-norm-bias"))
+            "CV-scheme", "CV-float-dialect", "CV-weight-offset", "CV-bf16", "CV-norm-bias", "CV-npy-bias"))
 
     def prove(self, source, target, loss, path):
         output = self.folder / "out"

@@ -136,6 +136,11 @@ std::optional<Shape> WantedShape(const LayerTensors& layer, PartShape shape,
   }
 }
 
+// What stands before the number of the block: "model.layers.", "visual.blocks.".
+std::string_view TowerOf(std::string_view module) {
+  return module.substr(0, module.find_first_of("0123456789"));
+}
+
 class LinearChecker {
  public:
   explicit LinearChecker(VerifyContext& context) : context_(context) {
@@ -146,7 +151,7 @@ class LinearChecker {
     if (layer.IsNormCopy()) return;
     const TensorEntry* bias = layer[Role::kBias];
     const bool linear = layer[Role::kWeight] != nullptr && layer[Role::kWeight]->shape.size() == 2;
-    if (linear && bias != nullptr) biases_[bias->dtype].push_back(bias);
+    if (linear && bias != nullptr) biases_[TowerOf(layer.module)][bias->dtype].push_back(bias);
     if (layer[Role::kWeight] == nullptr) {
       CheckHeadless(layer);
     } else if (layer.scheme && *layer.scheme == Scheme::kFloat) {
@@ -400,20 +405,22 @@ class LinearChecker {
                                           Quote(first_deq_->name), DTypeName(first_deq_->dtype))});
   }
 
-  // Writers give all biases of linears one dtype: the few that differ were changed by somebody.
+  // Writers give all biases of a tower's linears one dtype, the quantized tower's its own: the few
+  // that differ were changed by somebody.
   void ReportOddBiases() {
-    if (biases_.size() < 2) return;
-    const auto most =
-        std::ranges::max_element(biases_, {}, [](const auto& row) { return row.second.size(); });
-    for (const auto& [dtype, entries] : biases_) {
-      if (dtype == most->first) continue;
-      context_.Report(
-          "LIN-bias-dtype",
-          {.tensor = entries.front()->name,
-           .found = std::string(DTypeName(dtype)),
-           .wanted = std::string(DTypeName(most->first)),
-           .message = fmt::format("{} biases are {}, {} are {}", entries.size(), DTypeName(dtype),
-                                  most->second.size(), DTypeName(most->first))});
+    for (const auto& [tower, biases] : biases_) {
+      const auto most =
+          std::ranges::max_element(biases, {}, [](const auto& row) { return row.second.size(); });
+      for (const auto& [dtype, entries] : biases) {
+        if (dtype == most->first) continue;
+        context_.Report(
+            "LIN-bias-dtype",
+            {.tensor = entries.front()->name,
+             .found = std::string(DTypeName(dtype)),
+             .wanted = std::string(DTypeName(most->first)),
+             .message = fmt::format("{} biases are {}, {} are {}", entries.size(), DTypeName(dtype),
+                                    most->second.size(), DTypeName(most->first))});
+      }
     }
   }
 
@@ -472,7 +479,8 @@ class LinearChecker {
 
   VerifyContext& context_;
   std::map<Scheme, std::vector<const Part*>> by_scheme_;
-  std::map<DType, std::vector<const TensorEntry*>> biases_;  // of linears
+  // Of linears, by tower.
+  std::map<std::string_view, std::map<DType, std::vector<const TensorEntry*>>> biases_;
   const TensorEntry* first_deq_ = nullptr;
   const TensorEntry* first_sparse_label_ = nullptr;
   uint64_t sparse_labels_ = 0;

@@ -1,4 +1,4 @@
-# Searched smoothing over two passes, gptq, rotation with a cache, experts: four ranks give the bytes of one.
+# Searched smoothing (flex) over two passes, gptq, rotation with a cache, experts: four ranks give the bytes of one.
 command -v mpirun >/dev/null || { echo "the same bytes"; exit 0; }
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 # What OpenMPI itself never frees is not ours to report.
@@ -16,7 +16,7 @@ spec:
 EOF
 cp -r $TESTDATA/mixtures/qwen3-moe moe
 cp $M/tokenizer* moe/
-for case in "$M --smooth search --propagate quantized" "$M --type w4a8 --weight-method gptq" "$M --recipe recipe.yaml" "moe --type w8a8_mix"; do
+for case in "$M --smooth flex --propagate quantized" "$M --type w4a8 --weight-method gptq" "$M --recipe recipe.yaml" "moe --type w8a8_mix"; do
   for run in "" "mpirun --oversubscribe -n 4"; do
     $run slim-quant $case -o "out$run" --calib $TESTDATA/golden/calib.jsonl --threads 1 2>log || { echo "exit $?"; cat log; }
   done
