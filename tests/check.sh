@@ -151,7 +151,7 @@ python_tests() {
     return 0
   fi
   # shellcheck disable=SC2086
-  "$interpreter" tests/run_python.py $files
+  "$interpreter" tests/run_python.py -j "$jobs" $files
 }
 
 check_peers() {
@@ -195,7 +195,10 @@ for part in $parts; do
       ;;
     cli) need_build release && run "command-line tests" python3 tests/run.py -j "$jobs" ;;
     flags)
-      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/flags_test.py tests/verify_test.py tests/schemas_test.py tests/quant_report_test.py tests/robustness_test.py tests/corruption_test.py tests/loader_truth_test.py tests/user_threads_test.py tests/golden_verify_test.py
+      # The long ones first: the files run side by side.
+      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/robustness_test.py tests/corruption_test.py tests/loader_repair_test.py \
+        tests/loader_truth_test.py tests/golden_verify_test.py tests/user_threads_test.py tests/matrix_test.py tests/verify_test.py tests/quant_report_test.py \
+        tests/schemas_test.py tests/flags_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Runs test modules written with Python's unittest and counts their cases.
 
-  run_python.py [--bin FOLDER] FILE_test.py...         runs them with this interpreter
+  run_python.py [--bin FOLDER] [-j N] FILE_test.py...  runs them with this interpreter, N files at a time
   run_python.py --count FILE_test.py...                counts their cases without importing anything
 Tests find the programs in $SLIM_BIN. The last line is "N passed, N failed, N skipped".
 """
 
 import argparse
 import ast
+import concurrent.futures
 import importlib.util
 import os
+import re
+import subprocess
 import sys
+import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -32,15 +36,39 @@ def load(path):
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
+def run_apart(path, binaries):
+    """A file in a process of its own: its output and counts."""
+    start = time.monotonic()
+    process = subprocess.run([sys.executable, os.path.abspath(__file__), "--bin", binaries, path], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, errors="backslashreplace", check=False)
+    counts = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", process.stdout, re.M)
+    output = f"-- {os.path.basename(path)}: {time.monotonic() - start:.0f} s\n{process.stdout}"
+    return output, [int(count) for count in counts.groups()] if counts else [0, 1, 0]
+
+
+def run_all_apart(paths, binaries, jobs):
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        results = list(pool.map(lambda path: run_apart(path, binaries), paths))
+    for output, counts in results:
+        # The counts of one file are not the last word.
+        print(re.sub(r"^(\d+ passed, \d+ failed), ", r"\1 here, ", output, flags=re.M), end="")
+    passed, failed, skipped = (sum(counts[i] for _, counts in results) for i in range(3))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"))
+    parser.add_argument("-j", "--jobs", type=int, default=1)
     parser.add_argument("--count", action="store_true")
     arguments = parser.parse_args()
     if arguments.count:
         print(f"0 passed, 0 failed, {sum(count_cases(path) for path in arguments.files)} skipped")
         return 0
+    if arguments.jobs > 1 and len(arguments.files) > 1:
+        return run_all_apart(arguments.files, arguments.bin, arguments.jobs)
     os.environ["SLIM_BIN"] = os.path.abspath(arguments.bin)
     sys.dont_write_bytecode = True
     suite = unittest.TestSuite()
