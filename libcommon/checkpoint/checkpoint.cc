@@ -66,8 +66,9 @@ void Checkpoint::IndexNames() {
 }
 
 Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
-  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kOwn));
-  if (checkpoint.guess_.container != Container::kSafetensors)
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kForeign));
+  if (checkpoint.guess_.container != Container::kSafetensors &&
+      checkpoint.guess_.container != Container::kGguf)
     return Unread(checkpoint.guess_, path);
   if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;

@@ -102,10 +102,12 @@ void VerifyContext::Report(RuleName name, const LoaderTarget& target, Effect eff
 }
 
 void VerifyContext::Report(const Error& problem) {
-  const Rule* rule = FindRule(problem.rule);
+  // The reader of GGUF has an id for each way to be broken.
+  const std::string id = problem.rule.starts_with("GG-") ? "GG-header" : problem.rule;
+  const Rule* rule = FindRule(id);
   // A rule that the table lacks is our own mistake; its finding is shown all the same.
   if (rule != nullptr && !selection_.ContainsId(rule->id)) return;
-  Finding finding{.rule = problem.rule,
+  Finding finding{.rule = id,
                   .severity = rule == nullptr ? Severity::kError : rule->severity,
                   .path = problem.path.empty() ? checkpoint_.path() : problem.path,
                   .tensor = problem.tensor,
@@ -137,6 +139,9 @@ std::string_view RuleOfReader(std::string_view rule) {
 
 Status VerifyContext::ReadForeign() {
   if (!checkpoint_.traits().is_foreign) return {};
+  // A broken GGUF file shows no layers; what is wrong with it is reported already.
+  const bool gguf = checkpoint_.dialect() == Dialect::kGguf;
+  if (gguf && !checkpoint_.problems().empty()) return {};
   std::vector<Error> problems;
   SLIM_ASSIGN(foreign_, InspectLayers(checkpoint_, problems));
   for (Error& problem : problems) {

@@ -45,12 +45,13 @@ inline constexpr DialectSet kOnGptq = On(Dialect::kGptq);
 inline constexpr DialectSet kOnAwq = On(Dialect::kAwq);
 inline constexpr DialectSet kOnFp8Block = On(Dialect::kFp8Block);
 inline constexpr DialectSet kOnGoldenStick = On(Dialect::kGoldenStick);
+inline constexpr DialectSet kOnGguf = On(Dialect::kGguf);
 inline constexpr DialectSet kForeign =
     kOnCompressedTensors | kOnGptq | kOnAwq | kOnFp8Block | kOnGoldenStick;
 inline constexpr DialectSet kWithCodes = kQuantized | kForeign;
 inline constexpr DialectSet kDescribed = kQuantized | kOnGoldenStick;
 inline constexpr DialectSet kOnParts = On(Dialect::kMindIEParts);
-inline constexpr DialectSet kAnyDialect = kOnHf | kQuantized | kForeign | kOnParts;
+inline constexpr DialectSet kAnyDialect = kOnHf | kQuantized | kForeign | kOnParts | kOnGguf;
 inline constexpr DialectSet kContainer = kAnyDialect | kOnSingleFile;
 // Quantization types of the layers that a rule is about, one bit a Scheme.
 constexpr uint64_t On(Scheme scheme) { return uint64_t{1} << static_cast<unsigned>(scheme); }

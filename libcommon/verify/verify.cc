@@ -1,5 +1,7 @@
 #include "verify/verify.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -20,6 +22,8 @@ constexpr auto kChecks = std::to_array<void (*)(VerifyContext&)>(
     {CheckDescription, CheckLinears, CheckForeign, CheckModel, CheckFusedGroups, CheckConfig});
 
 void CheckDirectory(VerifyContext& context, const VerifyOptions& options) {
+  // Its tensors have llama.cpp's names, which the other checks do not look for.
+  if (context.checkpoint().dialect() == Dialect::kGguf) return CheckForeign(context);
   const bool small = context.checkpoint().tensors().size() < kTensorsWorthThreads;
   ThreadPool pool(small ? 1 : std::max(options.threads, 1));
   pool.ParallelFor(kChecks.size(), 1, [&](uint64_t begin, uint64_t end) {
@@ -79,7 +83,7 @@ bool VerifyReport::ok() const {
 }
 
 std::string_view VerifyReport::DialectName() const {
-  return single_file ? "safetensors" : TraitsOf(dialect).name;
+  return single_file && dialect == Dialect::kHf ? "safetensors" : TraitsOf(dialect).name;
 }
 
 std::string_view RelativePath(const VerifyReport& report, const Finding& finding) {
@@ -124,6 +128,13 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
                                       Listener& listener) {
   SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
   SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path, options.threads));
+  if (checkpoint.dialect() == Dialect::kGguf && !options.targets.empty()) {
+    return InputError("CK-unsupported-dialect",
+                      fmt::format("is a GGUF checkpoint, which {} does not read",
+                                  options.targets.front().name),
+                      "slim-convert --to ascendv1 makes one of it that it reads")
+        .WithPath(path);
+  }
   SLIM_TRY(SystemProblem(checkpoint));
   VerifyContext context(checkpoint, selection, options.targets);
   CheckContainer(context);
