@@ -36,7 +36,7 @@ spec:
 KINDS = {
     "data-free": ["--type", "w8a8_dynamic", "--smooth", "none"],
     "calibrated": ["--calib", str(CALIB)],
-    "searched, two passes": ["--calib", str(CALIB), "--smooth", "search", "--propagate", "quantized", "--kv-cache", "c8"],
+    "searched, two passes": ["--calib", str(CALIB), "--smooth", "flex", "--propagate", "quantized", "--kv-cache", "c8"],
     "rotated, smoothed, cached": ["--calib", str(CALIB), "--recipe", "RECIPE"],
     "gptq": ["--calib", str(CALIB), "--type", "w4a8", "--weight-method", "gptq"],
 }
