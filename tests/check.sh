@@ -21,7 +21,8 @@ for word in "$@"; do
       fuzz_seconds=600
       SLIM_SERVER_FUZZ=10000
       SLIM_CORRUPTIONS=1000
-      export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS
+      SLIM_KILLS=10
+      export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS SLIM_KILLS
       ;;
     *)
       case " $all_parts tidy " in

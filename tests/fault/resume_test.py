@@ -2,19 +2,18 @@
 """Kills slim-quant with SIGKILL at moments spread over its whole run and goes on: the output must have the bytes of an
 undisturbed run, and no kill may leave an output under its name.
 
-  tests/fault/resume_test.py [--kills N]     default: 4 of each kind; 50 takes some minutes
+SLIM_KILLS is the number of kills of each kind: 2, and 10 with check.sh --long.
 """
 
-import argparse
 import os
 import pathlib
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
+import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
@@ -47,16 +46,19 @@ def command(output, flags):
             *flags]
 
 
+def checkpoint(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
 def contents(folder):
     """Of the checkpoint, and its report but for the name."""
-    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    return files | {"report": pathlib.Path(f"{folder}.html").read_text().replace(str(folder), "")}
+    return checkpoint(folder) | {"report": pathlib.Path(f"{folder}.html").read_text().replace(str(folder), "")}
 
 
 def run(words):
     result = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     if result.returncode != 0:
-        sys.exit(f"{' '.join(words)}: exit {result.returncode}\n{result.stderr}")
+        raise AssertionError(f"{' '.join(words)}: exit {result.returncode}\n{result.stderr}")
     return result.stderr
 
 
@@ -68,46 +70,42 @@ def kill_once(words, seconds):
     return process.wait() == -signal.SIGKILL
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=4)
-    kills = parser.parse_args().kills
-    chance = random.Random(20240607)
-    failures, taken_up = [], 0
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch)
-        (folder / "recipe.yaml").write_text(RECIPE)
-        for kind, flags in KINDS.items():
-            flags = [str(folder / "recipe.yaml") if word == "RECIPE" else word for word in flags]
-            whole = folder / f"{kind}-whole"
-            began = time.monotonic()
-            run(command(whole, flags))
-            duration = time.monotonic() - began
-            wanted = contents(whole)
-            for i in range(kills):
-                output = folder / f"{kind}-{i}"
-                words = command(output, flags)
-                killed = kill_once(words, duration * (i + chance.random()) / kills)
-                if killed and output.exists():
-                    failures.append(f"{kind} kill {i}: an output under its name after SIGKILL")
-                if killed:
-                    kill_once([*words, "--resume"], duration * chance.random() / 2)
-                notes = "" if output.exists() else run([*words, "--resume"])
-                taken_up += "taking up" in notes
-                if contents(output) != wanted:
-                    failures.append(f"{kind} kill {i}: other bytes")
-                if (folder / f".{output.name}.slim-partial").exists():
-                    failures.append(f"{kind} kill {i}: the partial directory is still there")
-                shutil.rmtree(output, ignore_errors=True)
-    for failure in failures:
-        print(failure)
-    if taken_up == 0:
-        failures.append("no run was taken up")
-        print(failures[-1])
-    total = len(KINDS) * kills
-    print(f"{total - len(failures)} passed, {len(failures)} failed")
-    return 1 if failures else 0
+class Resume(unittest.TestCase):
+    def test_kills(self):
+        kills = int(os.environ.get("SLIM_KILLS", "2"))
+        chance = random.Random(20240607)
+        self.taken_up = 0
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = pathlib.Path(scratch)
+            (folder / "recipe.yaml").write_text(RECIPE)
+            for kind, flags in KINDS.items():
+                flags = [str(folder / "recipe.yaml") if word == "RECIPE" else word for word in flags]
+                with self.subTest(kind=kind):
+                    self.kill_and_go_on(folder / kind, flags, kills, chance)
+        self.assertGreater(self.taken_up, 0, "no run was taken up")
+        print(f"{kills * len(KINDS)} runs killed, {self.taken_up} taken up where they were")
+
+    def kill_and_go_on(self, base, flags, kills, chance):
+        whole = f"{base}-whole"
+        began = time.monotonic()
+        run(command(whole, flags))
+        duration = time.monotonic() - began
+        wanted = contents(pathlib.Path(whole))
+        for i in range(kills):
+            output = pathlib.Path(f"{base}-{i}")
+            words = command(output, flags)
+            if kill_once(words, duration * (i + chance.random()) / kills):
+                if output.exists():  # killed after the rename: complete, only the report may be missing
+                    self.assertTrue(checkpoint(output) == checkpoint(pathlib.Path(whole)), f"kill {i}: an incomplete output under its name")
+                    shutil.rmtree(output)
+                    continue
+                kill_once([*words, "--resume"], duration * chance.random() / 2)
+            notes = "" if output.exists() else run([*words, "--resume"])
+            self.taken_up += "taking up" in notes
+            self.assertTrue(contents(output) == wanted, f"kill {i}: other bytes")
+            self.assertFalse((output.parent / f".{output.name}.slim-partial").exists(), f"kill {i}: the partial directory is still there")
+            shutil.rmtree(output, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    unittest.main()
