@@ -83,7 +83,7 @@ bool VerifyReport::ok() const {
 }
 
 std::string_view VerifyReport::DialectName() const {
-  return single_file && dialect == Dialect::kHf ? "safetensors" : TraitsOf(dialect).name;
+  return single_file && dialect != Dialect::kGguf ? "safetensors" : TraitsOf(dialect).name;
 }
 
 std::string_view RelativePath(const VerifyReport& report, const Finding& finding) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/text.h"
 
@@ -66,8 +67,18 @@ std::optional<Vocabulary> ReadVocabulary(const GgufHeader& header, std::string& 
   vocabulary.types.assign(vocabulary.tokens.size(), kNormal);
   if (types != nullptr && types->integers.size() == vocabulary.tokens.size())
     vocabulary.types = types->integers;
+  std::unordered_set<std::string_view> known;
+  for (size_t i = 0; i < vocabulary.tokens.size(); ++i) {
+    if (vocabulary.types[i] == kUnused || known.insert(vocabulary.tokens[i]).second) continue;
+    why = fmt::format("token {} is there twice", Quote(vocabulary.tokens[i]));
+    return std::nullopt;
+  }
   const GgufValue* merges = FindTokens(header, "merges");
   if (merges != nullptr) vocabulary.merges = merges->strings;
+  if (!std::ranges::all_of(vocabulary.merges, [](const auto& text) { return IsUtf8(text); })) {
+    why = "merges are no UTF-8";
+    return std::nullopt;
+  }
   const GgufValue* scores = FindTokens(header, "scores");
   if (scores != nullptr) vocabulary.scores = scores->reals;
   return vocabulary;
