@@ -18,10 +18,9 @@
 namespace slim {
 namespace {
 
-class AscendTarget : public LayerTarget {
+class AscendTarget : public CodesTarget {
  public:
-  AscendTarget(const LayerReader& reader, DType model_dtype)
-      : LayerTarget(reader), model_dtype_(model_dtype) {}
+  using CodesTarget::CodesTarget;
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -36,13 +35,11 @@ class AscendTarget : public LayerTarget {
   }
   Status CheckLayer(const LogicalLayer& layer) const;
   Status CheckOffsets(const LogicalLayer& layer) const;
-  Result<Tensor> MakeRole(const LogicalLayer& layer, const TensorSpec& spec, Role role,
-                          LinearRecord& record, LayerLoss& loss) const;
+  static Result<Tensor> MakeRole(const TensorSpec& spec, Role role, LinearRecord& record,
+                                 LayerLoss& loss);
   Status Requantize(const LogicalLayer& layer, LinearRecord& record, LayerLoss& loss) const;
   void FoldStatic(LinearRecord& record) const;
   static void RecomputeQuantBias(LinearRecord& record, LayerLoss& loss);
-
-  DType model_dtype_;
 };
 
 Status AscendTarget::CheckLayer(const LogicalLayer& layer) const {
@@ -205,8 +202,8 @@ void AscendTarget::RecomputeQuantBias(LinearRecord& record, LayerLoss& loss) {
                           bias.empty() ? "" : " and left the float bias out");
 }
 
-Result<Tensor> AscendTarget::MakeRole(const LogicalLayer& /*layer*/, const TensorSpec& spec,
-                                      Role role, LinearRecord& record, LayerLoss& loss) const {
+Result<Tensor> AscendTarget::MakeRole(const TensorSpec& spec, Role role, LinearRecord& record,
+                                      LayerLoss& loss) {
   if (role == Role::kWeight || role == Role::kQuantBias) {
     Tensor tensor = std::move(record[role]);
     tensor.shape = spec.shape;
@@ -245,7 +242,7 @@ Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const 
   SLIM_TRY(PackWeight(record, TraitsOf(Dialect::kAscendV1).packs_int4));
   for (const LayerOutput& output : plan.outputs) {
     const Role role = *ParseRole(SplitTensorName(output.spec.name).suffix);
-    SLIM_ASSIGN(Tensor tensor, MakeRole(layer, output.spec, role, record, loss));
+    SLIM_ASSIGN(Tensor tensor, MakeRole(output.spec, role, record, loss));
     out.push_back(std::move(tensor));
   }
   return out;
@@ -272,12 +269,8 @@ Status AscendTarget::Finish(const std::vector<LayerPlan>& plans, WritePlan& writ
 
 Result<std::unique_ptr<LayerTarget>> MakeAscendTarget(const LayerReader& reader,
                                                       const ConvertOptions& options) {
-  if (options.dtype)
-    return UsageError("--dtype does not go with this conversion",
-                      "convert first, then slim-convert --to ascendv1 --dtype");
-  SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
-  return std::unique_ptr<LayerTarget>(
-      std::make_unique<AscendTarget>(reader, named.value_or(DType::kF32)));
+  return CodesTarget::Create<AscendTarget>(
+      reader, options, "convert first, then slim-convert --to ascendv1 --dtype");
 }
 
 }  // namespace slim

@@ -5,7 +5,6 @@
 
 #include "convert/codes_targets.h"
 #include "convert/dequantize.h"
-#include "convert/plain_tensors.h"
 #include "convert/plan.h"
 #include "convert/weight_scales.h"
 #include "json/json.h"
@@ -14,10 +13,9 @@
 namespace slim {
 namespace {
 
-class CompressedTensorsTarget : public LayerTarget {
+class CompressedTensorsTarget : public CodesTarget {
  public:
-  CompressedTensorsTarget(const LayerReader& reader, DType model_dtype)
-      : LayerTarget(reader), model_dtype_(model_dtype) {}
+  using CodesTarget::CodesTarget;
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -29,23 +27,10 @@ class CompressedTensorsTarget : public LayerTarget {
   static bool IsStatic(const LogicalLayer& layer) { return layer.Has(Role::kInputScale); }
   Result<LayerPlan> PlanLinear(const LogicalLayer& layer) const;
   Json Group(std::vector<std::string> targets, bool is_static, bool symmetric) const;
-
-  DType model_dtype_;
 };
 
 Result<LayerPlan> CompressedTensorsTarget::Plan(const LogicalLayer& layer) const {
-  if (layer.is_quantized()) return PlanLinear(layer);
-  LayerPlan plan;
-  SLIM_ASSIGN(const bool copy, IsNormCopy(reader_, layer));
-  if (copy) {
-    plan.reason = "a copy that only MindIE reads";
-    return plan;
-  }
-  const std::string name = layer.is_linear ? layer.name + ".weight" : layer.name;
-  const PartSpec& part = *layer.part(Role::kWeight);
-  plan.outputs.push_back({{name, part.dtype, part.shape}, "FLOAT"});
-  plan.copies = true;
-  return plan;
+  return layer.is_quantized() ? PlanLinear(layer) : PlanUnquantized(layer);
 }
 
 Result<LayerPlan> CompressedTensorsTarget::PlanLinear(const LogicalLayer& layer) const {
@@ -65,8 +50,7 @@ Result<LayerPlan> CompressedTensorsTarget::PlanLinear(const LogicalLayer& layer)
   if (!record.ok()) return std::move(record).error();
   SLIM_TRY(RefuseWeightOffsets(*record, "int-quantized compressed-tensors"));
   const auto add = [&](std::string_view suffix, DType dtype, Shape shape) {
-    plan.outputs.push_back({{fmt::format("{}.{}", layer.name, suffix), dtype, std::move(shape)},
-                            std::string(SchemeLabel(layer.scheme))});
+    AddOutput(layer, suffix, dtype, std::move(shape), plan);
   };
   add("weight", DType::kI8, layer.shape());
   add("weight_scale", NarrowestExact(ImpliedWeightScales(*record, model_dtype_), model_dtype_),
@@ -83,10 +67,10 @@ Result<LayerPlan> CompressedTensorsTarget::PlanLinear(const LogicalLayer& layer)
   bool bias = layer.Has(Role::kBias);
   if (!bias && layer.Has(Role::kQuantBias)) {
     SLIM_ASSIGN(const LinearRecord whole, reader_.Read(layer, LayerReader::Parts::kAll));
-    bias = !FloatBias(whole).empty();
+    const std::vector<float> values = FloatBias(whole);
+    bias = !values.empty();
     if (bias) plan.loss = LossClass::kNear;
-    record->parts[static_cast<size_t>(Role::kBias)] =
-        Tensor::FromFloats({layer.n()}, bias ? FloatBias(whole) : std::vector<float>(layer.n()));
+    if (bias) (*record)[Role::kBias] = Tensor::FromFloats({layer.n()}, values);
   }
   if (bias)
     add("bias", NarrowestExact(PartAsFloats(*record, Role::kBias), model_dtype_), {layer.n()});
@@ -178,8 +162,7 @@ Status CompressedTensorsTarget::Finish(const std::vector<LayerPlan>& plans, Writ
     const bool matrix = suffix == "weight" && layer.shape().size() == 2;
     if (matrix && module.find("embed") == std::string_view::npos) ignore.Push(std::string(module));
   }
-  if (plans.empty() || (static_layers.empty() && dynamic_layers.empty()))
-    return UsageError("the source has no quantized layer", "--to hf writes float checkpoints");
+  if (plans.empty() || (static_layers.empty() && dynamic_layers.empty())) return NothingQuantized();
   Json groups = Json::Object();
   // Names only where two groups have to be told apart.
   const bool both = !static_layers.empty() && !dynamic_layers.empty();
@@ -209,10 +192,7 @@ Status CompressedTensorsTarget::Finish(const std::vector<LayerPlan>& plans, Writ
 
 Result<std::unique_ptr<LayerTarget>> MakeCompressedTensorsTarget(const LayerReader& reader,
                                                                  const ConvertOptions& options) {
-  if (options.dtype) return UsageError("--dtype does not go with --to compressed-tensors");
-  SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
-  return std::unique_ptr<LayerTarget>(
-      std::make_unique<CompressedTensorsTarget>(reader, named.value_or(DType::kF32)));
+  return CodesTarget::Create<CompressedTensorsTarget>(reader, options);
 }
 
 }  // namespace slim

@@ -12,8 +12,6 @@
 namespace slim {
 namespace {
 
-bool IsModelFloat(DType dtype) { return CanConvertFromFloat(dtype); }
-
 class FloatTarget : public LayerTarget {
  public:
   FloatTarget(const LayerReader& reader, std::optional<DType> asked, DType weights, bool allow_loss)
@@ -27,7 +25,9 @@ class FloatTarget : public LayerTarget {
 
  private:
   Result<LayerPlan> PlanPlain(const LogicalLayer& layer) const;
-  DType PlainDType(DType dtype) const { return asked_ && IsModelFloat(dtype) ? *asked_ : dtype; }
+  DType PlainDType(DType dtype) const {
+    return asked_ && CanConvertFromFloat(dtype) ? *asked_ : dtype;
+  }
 
   std::optional<DType> asked_;
   DType weights_;
@@ -104,7 +104,7 @@ Result<std::unique_ptr<LayerTarget>> MakeFloatTarget(const LayerReader& reader,
     weights = *options.dtype;
   } else {
     SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
-    if (named && IsModelFloat(*named)) weights = *named;
+    if (named && CanConvertFromFloat(*named)) weights = *named;
   }
   return std::unique_ptr<LayerTarget>(
       std::make_unique<FloatTarget>(reader, options.dtype, weights, options.allow_loss));

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "convert/dequantize.h"
-#include "convert/plain_tensors.h"
 #include "convert/plan.h"
 #include "convert/weight_scales.h"
 #include "json/json.h"
@@ -18,10 +17,9 @@
 namespace slim {
 namespace {
 
-class GoldenStickTarget : public LayerTarget {
+class GoldenStickTarget : public CodesTarget {
  public:
-  GoldenStickTarget(const LayerReader& reader, DType model_dtype)
-      : LayerTarget(reader), model_dtype_(model_dtype) {}
+  using CodesTarget::CodesTarget;
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -41,8 +39,6 @@ class GoldenStickTarget : public LayerTarget {
   Tensor QuantBias(const LinearRecord& record, LayerLoss& loss) const;
   Result<Tensor> MakePart(const LayerOutput& output, const LogicalLayer& layer,
                           LinearRecord& record, std::span<const float> bias, LayerLoss& loss) const;
-
-  DType model_dtype_;
 };
 
 // golden-stick multiplies in F32: where a 16-bit scale gives the stored deq_scale, it is that one.
@@ -103,22 +99,11 @@ Result<bool> GoldenStickTarget::IsTiedHead(const LogicalLayer& layer) const {
 
 Result<LayerPlan> GoldenStickTarget::Plan(const LogicalLayer& layer) const {
   if (layer.is_quantized()) return PlanLinear(layer);
-  LayerPlan plan;
-  SLIM_ASSIGN(const bool copy, IsNormCopy(reader_, layer));
-  if (copy) {
-    plan.reason = "a copy that only MindIE reads";
-    return plan;
-  }
   SLIM_ASSIGN(const bool tied, IsTiedHead(layer));
-  if (tied) {
-    plan.reason = "equal to the embedding, with which it is tied";
-    return plan;
-  }
-  const PartSpec& part = *layer.part(Role::kWeight);
-  plan.outputs.push_back(
-      {{layer.is_linear ? layer.name + ".weight" : layer.name, part.dtype, part.shape}, "FLOAT"});
-  plan.copies = true;
-  return plan;
+  if (!tied) return PlanUnquantized(layer);
+  LayerPlan left_out;
+  left_out.reason = "equal to the embedding, with which it is tied";
+  return left_out;
 }
 
 Result<LayerPlan> GoldenStickTarget::PlanLinear(const LogicalLayer& layer) const {
@@ -128,9 +113,7 @@ Result<LayerPlan> GoldenStickTarget::PlanLinear(const LogicalLayer& layer) const
   LayerPlan plan;
   plan.reason = fmt::format("{} as golden-stick has it", SchemeLabel(layer.scheme));
   const auto add = [&](Role role, DType dtype, Shape shape) {
-    plan.outputs.push_back(
-        {{fmt::format("{}.{}", layer.name, RoleSuffix(role)), dtype, std::move(shape)},
-         std::string(SchemeLabel(layer.scheme))});
+    AddOutput(layer, RoleSuffix(role), dtype, std::move(shape), plan);
   };
   const std::vector<float> scales = WeightScales(record);
   const DType scale = StoredDType(scales);
@@ -288,10 +271,7 @@ Status GoldenStickTarget::Finish(const std::vector<LayerPlan>& plans, WritePlan&
 
 Result<std::unique_ptr<LayerTarget>> MakeGoldenStickTarget(const LayerReader& reader,
                                                            const ConvertOptions& options) {
-  if (options.dtype) return UsageError("--dtype does not go with --to golden-stick");
-  SLIM_ASSIGN(const std::optional<DType> named, ModelDTypeOf(reader));
-  return std::unique_ptr<LayerTarget>(
-      std::make_unique<GoldenStickTarget>(reader, named.value_or(DType::kF32)));
+  return CodesTarget::Create<GoldenStickTarget>(reader, options);
 }
 
 }  // namespace slim

@@ -4,7 +4,6 @@
 
 #include "convert/codes_targets.h"
 #include "convert/dequantize.h"
-#include "convert/plain_tensors.h"
 #include "convert/plan.h"
 #include "json/json.h"
 #include "linear/packed_codes.h"
@@ -15,9 +14,9 @@ namespace {
 constexpr int kBits = 8;
 constexpr uint64_t kFields = 4;  // codes a word
 
-class GptqTarget : public LayerTarget {
+class GptqTarget : public CodesTarget {
  public:
-  using LayerTarget::LayerTarget;
+  using CodesTarget::CodesTarget;
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -53,24 +52,13 @@ Status GptqTarget::CheckLayer(const LogicalLayer& layer) const {
 }
 
 Result<LayerPlan> GptqTarget::Plan(const LogicalLayer& layer) const {
+  if (!layer.is_quantized()) return PlanUnquantized(layer);
   LayerPlan plan;
-  if (!layer.is_quantized()) {
-    SLIM_ASSIGN(const bool copy, IsNormCopy(reader_, layer));
-    if (copy) {
-      plan.reason = "a copy that only MindIE reads";
-      return plan;
-    }
-    const PartSpec& part = *layer.part(Role::kWeight);
-    plan.outputs.push_back({{layer.name, part.dtype, part.shape}, "FLOAT"});
-    plan.copies = true;
-    return plan;
-  }
   SLIM_TRY(CheckLayer(layer));
   plan.reason = fmt::format("{} packed into GPTQ words", SchemeLabel(layer.scheme));
   const uint64_t groups = layer.groups();
   const auto add = [&](std::string_view suffix, DType dtype, Shape shape) {
-    plan.outputs.push_back({{fmt::format("{}.{}", layer.name, suffix), dtype, std::move(shape)},
-                            std::string(SchemeLabel(layer.scheme))});
+    AddOutput(layer, suffix, dtype, std::move(shape), plan);
   };
   add("qweight", DType::kI32, {layer.k() / kFields, layer.n()});
   add("qzeros", DType::kI32, {groups, layer.n() / kFields});
@@ -123,8 +111,7 @@ Status GptqTarget::Finish(const std::vector<LayerPlan>& /*plans*/, WritePlan& wr
     symmetric = symmetric && std::ranges::all_of(PartAsFloats(record, Role::kWeightOffset),
                                                  [](float v) { return v == 0; });
   }
-  if (group_size == 0)
-    return UsageError("the source has no quantized layer", "--to hf writes float checkpoints");
+  if (group_size == 0) return NothingQuantized();
   if (dynamic)
     notes.emplace_back("gptq has float activations: the dynamic int8 activations are given up");
   Json block = Json::Object();
@@ -144,8 +131,7 @@ Status GptqTarget::Finish(const std::vector<LayerPlan>& /*plans*/, WritePlan& wr
 
 Result<std::unique_ptr<LayerTarget>> MakeGptqTarget(const LayerReader& reader,
                                                     const ConvertOptions& options) {
-  if (options.dtype) return UsageError("--dtype does not go with --to gptq");
-  return std::unique_ptr<LayerTarget>(std::make_unique<GptqTarget>(reader));
+  return CodesTarget::Create<GptqTarget>(reader, options);
 }
 
 }  // namespace slim

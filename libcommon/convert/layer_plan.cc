@@ -13,8 +13,6 @@
 namespace slim {
 namespace {
 
-constexpr uint64_t kDefaultBudget = 64ULL << 20;
-
 uint64_t PartBytes(const PartSpec& part) {
   const auto size = ByteSize(part.dtype, part.shape);
   return size.ok() ? *size : 0;
@@ -295,7 +293,7 @@ Status CheckWrittenLayers(const std::string& path, ThreadPool& pool, Listener& l
   SLIM_ASSIGN(const Checkpoint written, Checkpoint::OpenForeign(path));
   SLIM_ASSIGN(const std::unique_ptr<LayerReader> reader, OpenLayers(written));
   std::vector<uint64_t> sizes;
-  uint64_t largest = kDefaultBudget;
+  uint64_t largest = kUsualBudget;
   for (const LogicalLayer& layer : reader->layers()) {
     uint64_t size = 0;
     for (const TensorEntry* entry : layer.sources) size += 2 * entry->size;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -68,6 +69,36 @@ class LayerTarget {
 
 // The dtype that config.json of the source names; nothing where it names none.
 Result<std::optional<DType>> ModelDTypeOf(const LayerReader& reader);
+
+// What targets that keep codes share: scales beside the codes are in the dtype that the model has.
+class CodesTarget : public LayerTarget {
+ public:
+  // A UsageError where `options` ask for another dtype, with `hint`.
+  template <typename Target>
+  static Result<std::unique_ptr<LayerTarget>> Create(const LayerReader& reader,
+                                                     const ConvertOptions& options,
+                                                     std::string_view hint = "") {
+    SLIM_ASSIGN(const DType model_dtype, DTypeBesideCodes(reader, options, hint));
+    return std::unique_ptr<LayerTarget>(std::make_unique<Target>(reader, model_dtype));
+  }
+
+  CodesTarget(const LayerReader& reader, DType model_dtype)
+      : LayerTarget(reader), model_dtype_(model_dtype) {}
+
+ protected:
+  // A tensor that is not quantized: as it is, or left out where it is a copy for MindIE alone.
+  Result<LayerPlan> PlanUnquantized(const LogicalLayer& layer) const;
+  // One more output "<layer>.<suffix>", labelled with the layer's scheme.
+  static void AddOutput(const LogicalLayer& layer, std::string_view suffix, DType dtype,
+                        Shape shape, LayerPlan& plan);
+  static Error NothingQuantized();
+
+  const DType model_dtype_;
+
+ private:
+  static Result<DType> DTypeBesideCodes(const LayerReader& reader, const ConvertOptions& options,
+                                        std::string_view hint);
+};
 
 // `reader` outlives the target. Errors: CV-no-edge where the dialect cannot be written from this
 // source.

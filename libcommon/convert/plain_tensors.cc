@@ -4,29 +4,12 @@
 
 #include <algorithm>
 
+#include "convert/dialect_forms.h"
+
 namespace slim {
 namespace {
 
-constexpr std::string_view kCopyMark = ".module";
-
-}  // namespace
-
-Result<bool> IsNormCopy(const LayerReader& reader, const LogicalLayer& layer) {
-  const TensorNameParts parts = SplitTensorName(layer.name);
-  if (!parts.module.ends_with(kCopyMark)) return false;
-  const std::string_view module = parts.module.substr(0, parts.module.size() - kCopyMark.size());
-  const TensorEntry* original = reader.source().Find(fmt::format("{}.{}", module, parts.suffix));
-  if (original == nullptr) return false;
-  SLIM_ASSIGN(const Tensor a, reader.source().Read(*original));
-  SLIM_ASSIGN(const Tensor b, reader.source().Read(*layer.sources.front()));
-  if (a.dtype == b.dtype && std::ranges::equal(a.data.bytes(), b.data.bytes())) return true;
-  return InputError("NORM-copy-differs",
-                    fmt::format("differs from '{}', of which it should be a copy", original->name),
-                    "find out which pair the layers were quantized with and make both equal to it")
-      .WithTensor(layer.name)
-      .WithPath(reader.source().path());
-}
-
+// The bias that anti-outlier methods give an RMSNorm; the float architectures have none.
 Result<bool> IsNormBias(const LayerReader& reader, const LogicalLayer& layer, bool allow_loss) {
   const TensorNameParts parts = SplitTensorName(layer.name);
   const Json* config = reader.source().config();
@@ -47,10 +30,26 @@ Result<bool> IsNormBias(const LayerReader& reader, const LogicalLayer& layer, bo
   return true;
 }
 
+}  // namespace
+
+Result<std::string> ReasonOfNormCopy(const LayerReader& reader, const LogicalLayer& layer) {
+  const TensorEntry* original = reader.source().Find(OriginalOfNormCopy(layer.name));
+  if (original == nullptr) return std::string();
+  SLIM_ASSIGN(const Tensor a, reader.source().Read(*original));
+  SLIM_ASSIGN(const Tensor b, reader.source().Read(*layer.sources.front()));
+  if (a.dtype == b.dtype && std::ranges::equal(a.data.bytes(), b.data.bytes()))
+    return std::string("a copy that only MindIE reads");
+  return InputError("NORM-copy-differs",
+                    fmt::format("differs from '{}', of which it should be a copy", original->name),
+                    "find out which pair the layers were quantized with and make both equal to it")
+      .WithTensor(layer.name)
+      .WithPath(reader.source().path());
+}
+
 Result<std::string> ReasonToDrop(const LayerReader& reader, const LogicalLayer& layer,
                                  bool allow_loss) {
-  SLIM_ASSIGN(const bool copy, IsNormCopy(reader, layer));
-  if (copy) return std::string("a copy that only MindIE reads");
+  SLIM_ASSIGN(std::string copy, ReasonOfNormCopy(reader, layer));
+  if (!copy.empty()) return copy;
   SLIM_ASSIGN(const bool bias, IsNormBias(reader, layer, allow_loss));
   if (bias) return std::string("a norm's bias, which the float architecture does not have");
   return std::string();

@@ -11,18 +11,10 @@
 #include "convert/layer_plan.h"
 #include "convert/source_tensors.h"
 #include "convert/tensor_loop.h"
+#include "kernels/convert.h"
 
 namespace slim {
 namespace {
-
-// In flight together where no tensor is larger: enough to keep every thread busy.
-constexpr uint64_t kDefaultBudget = 64ULL << 20;
-// What a run needs besides tensors: code, headers, descriptions, thread stacks.
-constexpr uint64_t kOverhead = 64ULL << 20;
-
-bool IsModelFloat(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
-}
 
 bool IsScaleOrOffset(std::string_view suffix) {
   return suffix == "input_scale" || suffix == "input_offset" || suffix == "weight_scale" ||
@@ -178,15 +170,8 @@ Status Planner::PlanMemory() {
   uint64_t largest = 0;
   for (const TensorEntry& entry : source_.tensors()) largest = std::max(largest, entry.size);
   for (const TensorPlan& tensor : plan_.tensors) largest = std::max(largest, tensor.work_bytes / 2);
-  plan_.budget = std::max(largest, kDefaultBudget);
-  if (options_.max_memory == 0) return {};
   // A tensor and its converted form are in memory together.
-  const uint64_t needed = 2 * largest + kOverhead;
-  if (options_.max_memory < needed) {
-    return UsageError(fmt::format("--max-memory is {}, the largest tensor needs {}",
-                                  HumanSize(options_.max_memory), HumanSize(needed)));
-  }
-  plan_.budget = std::min(plan_.budget, std::max(largest, (options_.max_memory - kOverhead) / 2));
+  SLIM_ASSIGN(plan_.budget, BudgetFor(largest, options_.max_memory, 2));
   return {};
 }
 
@@ -229,7 +214,7 @@ DType Planner::WantedDType(const TensorPlan& tensor) const {
   const bool is_value = parts.suffix == "weight" || parts.suffix == "bias";
   if (parts.suffix == "deq_scale" && tensor.label != "FLOAT")
     return *options_.dtype == DType::kBF16 ? DType::kF32 : DType::kI64;
-  if (!IsModelFloat(tensor.from)) return tensor.from;
+  if (!CanConvertFromFloat(tensor.from)) return tensor.from;
   if (tensor.label == "FLOAT" || is_copy || is_value) {
     // ascendv1 has the bias of a quantized layer in F32 whatever the model (facts: formats.md 4).
     const std::string* label =

@@ -13,19 +13,20 @@
 namespace slim {
 namespace {
 
-constexpr uint64_t kUsualBudget = 64ULL << 20;
+// What a run needs besides tensors: code, headers, descriptions, thread stacks.
 constexpr uint64_t kOverhead = 64ULL << 20;
 
 }  // namespace
 
-Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory) {
+Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory, uint64_t forms) {
   const uint64_t usual = std::max(largest, kUsualBudget);
   if (max_memory == 0) return usual;
-  if (max_memory < largest + kOverhead) {
-    return UsageError(fmt::format("--max-memory is {}, the largest layer needs {}",
-                                  HumanSize(max_memory), HumanSize(largest + kOverhead)));
+  const uint64_t needed = forms * largest + kOverhead;
+  if (max_memory < needed) {
+    return UsageError(fmt::format("--max-memory is {}, the largest tensor needs {}",
+                                  HumanSize(max_memory), HumanSize(needed)));
   }
-  return std::min(usual, max_memory - kOverhead);
+  return std::min(usual, (max_memory - kOverhead) / forms);
 }
 
 Status ForEachTensor(const TensorLoop& loop, std::span<const uint64_t> sizes,

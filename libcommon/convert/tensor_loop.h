@@ -20,10 +20,14 @@ struct TensorLoop {
   std::string_view progress = {};
 };
 
+// In flight together where no tensor is larger: enough to keep every thread busy.
+inline constexpr uint64_t kUsualBudget = 64ULL << 20;
+
 // Bytes of tensors in flight together, where the largest piece of work takes `largest`: what
-// `max_memory` leaves beside code, headers and thread stacks (0: enough to keep every thread busy).
-// A usage error where it does not hold the largest.
-Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory);
+// `max_memory` leaves beside code, headers and thread stacks (0: kUsualBudget). `forms` of a piece
+// are in memory at a time: 2 where its size counts the source and not what is made of it.
+// A usage error where the memory does not hold the largest.
+Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory, uint64_t forms = 1);
 
 // work(i) for each size, in batches of neighbours that together fit the budget. Returns the error
 // of the lowest index; stops after the batch that failed, and between tensors when a signal

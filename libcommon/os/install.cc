@@ -13,7 +13,7 @@
 namespace slim {
 namespace {
 
-// Of libslim.so in a program that links it; empty where slim is part of the program.
+// Of libslim.so in a program that links it, else of the program itself.
 std::string LibraryDirectory() {
   static const char kHere = 0;
   Dl_info info{};
@@ -32,7 +32,7 @@ Result<std::string> FindInstalledFile(std::string_view relative) {
       length > 0 ? DirectoryName(std::string(buffer, static_cast<size_t>(length))) : ".";
   std::vector<std::string> tried = {JoinPath(directory, JoinPath("../share/slim", relative))};
   // PREFIX/lib, or PREFIX/lib/x86_64-linux-gnu.
-  if (const std::string library = LibraryDirectory(); !library.empty()) {
+  if (const std::string library = LibraryDirectory(); !library.empty() && library != directory) {
     tried.push_back(JoinPath(library, JoinPath("../share/slim", relative)));
     tried.push_back(JoinPath(library, JoinPath("../../share/slim", relative)));
   }

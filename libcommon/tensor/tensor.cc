@@ -7,7 +7,16 @@
 #include "base/bytes.h"
 #include "dtype/scalar_convert.h"
 
-#ifdef __SANITIZE_ADDRESS__
+// GCC and clang tell that they sanitize in different words.
+#if defined(__SANITIZE_ADDRESS__)
+#define SLIM_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLIM_ASAN 1
+#endif
+#endif
+
+#ifdef SLIM_ASAN
 extern "C" void __asan_poison_memory_region(const volatile void* begin, size_t size);
 #endif
 
@@ -24,7 +33,7 @@ Buffer::Buffer(uint64_t size) : size_(size) {
   if (size == 0) return;
   const uint64_t taken = size + kAlignment - 1;
   memory_.reset(new std::byte[taken]);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SLIM_ASAN
   // The buffer ends where it says.
   std::byte* end = data() + size;
   __asan_poison_memory_region(end, static_cast<size_t>(memory_.get() + taken - end));

@@ -66,7 +66,7 @@ bool Targets(const std::string& target, std::string_view module) {
 class CompressedTensors : public ModuleLayers {
  public:
   using ModuleLayers::ModuleLayers;
-  Status ReadConfig();
+  Status ReadConfig() override;
 
  protected:
   Result<std::optional<LogicalLayer>> LinearAt(const TensorEntry& anchor) override;
@@ -324,14 +324,7 @@ Status CompressedTensors::AddRest(const TensorEntry& entry) {
 
 Result<std::unique_ptr<LayerReader>> OpenCompressedTensors(const Checkpoint& source,
                                                            std::vector<Error>* problems) {
-  auto reader = std::make_unique<CompressedTensors>(source);
-  Status config = reader->ReadConfig();
-  if (config.ok()) {
-    SLIM_TRY(reader->Open(problems));
-  } else {
-    SLIM_TRY(ModuleLayers::Collect(std::move(config), problems));
-  }
-  return std::unique_ptr<LayerReader>(std::move(reader));
+  return OpenModuleLayers<CompressedTensors>(problems, source);
 }
 
 }  // namespace slim

@@ -11,7 +11,7 @@ namespace {
 class Fp8Block : public ModuleLayers {
  public:
   using ModuleLayers::ModuleLayers;
-  Status ReadConfig();
+  Status ReadConfig() override;
 
  protected:
   Result<std::optional<LogicalLayer>> LinearAt(const TensorEntry& anchor) override;
@@ -91,14 +91,7 @@ Result<Tensor> Fp8Block::ReadRole(const LogicalLayer& layer, Role role) const {
 
 Result<std::unique_ptr<LayerReader>> OpenFp8Block(const Checkpoint& source,
                                                   std::vector<Error>* problems) {
-  auto reader = std::make_unique<Fp8Block>(source);
-  Status config = reader->ReadConfig();
-  if (config.ok()) {
-    SLIM_TRY(reader->Open(problems));
-  } else {
-    SLIM_TRY(ModuleLayers::Collect(std::move(config), problems));
-  }
-  return std::unique_ptr<LayerReader>(std::move(reader));
+  return OpenModuleLayers<Fp8Block>(problems, source);
 }
 
 }  // namespace slim

@@ -17,7 +17,7 @@ struct PackedConfig {
 class PackedInputs : public ModuleLayers {
  public:
   PackedInputs(const Checkpoint& source, bool awq) : ModuleLayers(source), awq_(awq) {}
-  Status ReadConfig();
+  Status ReadConfig() override;
 
  protected:
   Result<std::optional<LogicalLayer>> LinearAt(const TensorEntry& anchor) override;
@@ -127,27 +127,15 @@ Result<Tensor> PackedInputs::ReadRole(const LogicalLayer& layer, Role role) cons
               : UnpackGptqCodes(words.as<uint32_t>(), layer.n(), layer.k(), bits_);
 }
 
-Result<std::unique_ptr<LayerReader>> OpenPacked(const Checkpoint& source, bool awq,
-                                                std::vector<Error>* problems) {
-  auto reader = std::make_unique<PackedInputs>(source, awq);
-  Status config = reader->ReadConfig();
-  if (config.ok()) {
-    SLIM_TRY(reader->Open(problems));
-  } else {
-    SLIM_TRY(ModuleLayers::Collect(std::move(config), problems));
-  }
-  return std::unique_ptr<LayerReader>(std::move(reader));
-}
-
 }  // namespace
 
 Result<std::unique_ptr<LayerReader>> OpenGptq(const Checkpoint& source,
                                               std::vector<Error>* problems) {
-  return OpenPacked(source, false, problems);
+  return OpenModuleLayers<PackedInputs>(problems, source, false);
 }
 Result<std::unique_ptr<LayerReader>> OpenAwq(const Checkpoint& source,
                                              std::vector<Error>* problems) {
-  return OpenPacked(source, true, problems);
+  return OpenModuleLayers<PackedInputs>(problems, source, true);
 }
 
 }  // namespace slim

@@ -25,6 +25,7 @@ Status ModuleLayers::Collect(Status status, std::vector<Error>* problems) {
 }
 
 Status ModuleLayers::Open(std::vector<Error>* problems) {
+  if (Status config = ReadConfig(); !config.ok()) return Collect(std::move(config), problems);
   std::set<const TensorEntry*> taken;
   for (const TensorEntry& entry : source_.tensors()) {
     auto layer = LinearAt(entry);

@@ -2,6 +2,7 @@
 // one anchor tensor and takes its siblings; every tensor that no layer takes is a plain one.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,7 +15,7 @@ namespace slim {
 class ModuleLayers : public LayerReader {
  public:
   // Fills layers(). Errors carry tensor and path; with `problems` they are added to it, and what
-  // they are about is left out.
+  // they are about is left out: every layer where it is the configuration.
   Status Open(std::vector<Error>* problems);
   // Ok where `problems` takes the error: those of the input, not those of the system.
   static Status Collect(Status status, std::vector<Error>* problems);
@@ -22,6 +23,8 @@ class ModuleLayers : public LayerReader {
 
  protected:
   using LayerReader::LayerReader;
+  // What config.json says of all layers, before the first of them.
+  virtual Status ReadConfig() { return {}; }
   // The layer that `anchor` begins, or nothing when it begins none. Everything it takes is in
   // `sources`, the anchor first.
   virtual Result<std::optional<LogicalLayer>> LinearAt(const TensorEntry& anchor) = 0;
@@ -43,6 +46,15 @@ class ModuleLayers : public LayerReader {
   Result<std::vector<int32_t>> ReadColumnGroups(const TensorEntry& entry, uint64_t k,
                                                 uint64_t groups) const;
 };
+
+// A `Reader` made of the source and `args`, open.
+template <typename Reader, typename... Args>
+Result<std::unique_ptr<LayerReader>> OpenModuleLayers(std::vector<Error>* problems,
+                                                      const Checkpoint& source, Args... args) {
+  auto reader = std::make_unique<Reader>(source, args...);
+  SLIM_TRY(reader->Open(problems));
+  return std::unique_ptr<LayerReader>(std::move(reader));
+}
 
 // config.json's quantization_config, or null.
 const Json* QuantizationConfig(const Checkpoint& source);
