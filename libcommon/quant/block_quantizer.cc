@@ -21,8 +21,6 @@ namespace {
 // resolution and saves clipping; 5 % costs resolution.
 constexpr float kRangeHeadroom = 1.01F;
 
-constexpr uint64_t kMomentRows = 256;  // of second moments that are made at a time
-
 }  // namespace
 
 BlockQuantizer::BlockQuantizer(const Checkpoint& source, const QuantPlan& plan,
@@ -200,8 +198,9 @@ void BlockQuantizer::PrepareForward(const Stage& stage) {
     if (NeedsMoments(settings)) {
       std::shared_ptr<SecondMoments>& shared =
           moments[{groups.LeaderOf(linear->plan->name), settings.weight.method}];
-      if (!shared) shared = std::make_shared<SecondMoments>();
-      if (shared->owner.empty()) shared->owner = linear->plan->name;
+      const bool between_channels =
+          settings.scheme == Scheme::kW16A16S || settings.weight.method == WeightMethod::kGptq;
+      if (!shared) shared = std::make_shared<SecondMoments>(linear->plan->name, between_channels);
       linear->moments = shared;
     }
     if (NeedsRange(settings))
@@ -283,7 +282,7 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
     }
     if (linear->observer && (sequential || NeedsValues(linear->plan->activation)))
       linear->observer->AddSample(x, t * k);
-    AddMoments(*linear, x, t, k);
+    if (linear->moments && linear->moments->owner() == name) linear->moments->Add(x, t, k, pool_);
   };
   options.cache_tap = [&](const float* keys, const float* values, uint64_t t) {
     const uint64_t heads = plan_.config.num_kv_heads;
@@ -310,39 +309,11 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
         return {};
       },
       advance));
+  for (CalibratedLinear* linear : observed) {
+    if (linear->moments) linear->moments->Finish(pool_);
+  }
   MeasureInputs(Moment::kBeforeSmoothing);
   return {};
-}
-
-// As gptq defines it: H ← H · n / (n + t) + 2 / (n + t) · Σ x xᵀ (facts: algorithms.md 2.3).
-void BlockQuantizer::AddMoments(const CalibratedLinear& linear, const float* x, uint64_t t,
-                                uint64_t k) {
-  if (!linear.moments || linear.moments->owner != linear.plan->name || t == 0) return;
-  SecondMoments& moments = *linear.moments;
-  moments.importance.resize(k);
-  for (uint64_t i = 0; i < t; ++i) {
-    for (uint64_t j = 0; j < k; ++j) moments.importance[j] += x[i * k + j] * x[i * k + j];
-  }
-  const bool all = linear.plan->scheme == Scheme::kW16A16S;  // with the moments between channels
-  if (!all && linear.plan->weight.method != WeightMethod::kGptq) return;
-  moments.matrix.resize(k * k);
-  const uint64_t seen = moments.tokens + t;
-  const float keep = static_cast<float>(moments.tokens) / static_cast<float>(seen);
-  const float add = 2.0F / static_cast<float>(seen);
-  moments.tokens = seen;
-  // Xᵀ, so that every moment is a dot product of two rows.
-  std::vector<float> columns(k * t);
-  for (uint64_t i = 0; i < t; ++i) {
-    for (uint64_t j = 0; j < k; ++j) columns[j * t + i] = x[i * k + j];
-  }
-  const TensorView view{DType::kF32, {k, t}, std::as_bytes(std::span(columns))};
-  std::vector<float> product(std::min(k, kMomentRows) * k);
-  for (uint64_t row = 0; row < k; row += kMomentRows) {
-    const uint64_t rows = std::min(kMomentRows, k - row);
-    MatMul(columns.data() + row * t, rows, view, product.data(), pool_);
-    float* matrix = moments.matrix.data() + row * k;
-    for (uint64_t i = 0; i < rows * k; ++i) matrix[i] = matrix[i] * keep + product[i] * add;
-  }
 }
 
 Status BlockQuantizer::FinishStage(const Stage& stage) {
@@ -544,8 +515,8 @@ Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearReco
   if (calibrated != nullptr) {
     input.activation = calibrated->range;
     if (calibrated->moments) {
-      input.importance = calibrated->moments->importance;
-      input.moments = calibrated->moments->matrix;
+      input.importance = calibrated->moments->importance();
+      input.moments = calibrated->moments->matrix();
     }
     input.mean = calibrated->mean;
   }

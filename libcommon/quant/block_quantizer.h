@@ -19,6 +19,7 @@
 #include "quant/measurement.h"
 #include "quant/observer.h"
 #include "quant/plan.h"
+#include "quant/second_moments.h"
 #include "quant/stages.h"
 #include "quant/weights.h"
 #include "quant/working_block.h"
@@ -29,14 +30,6 @@ namespace slim {
 struct CacheScales {
   std::vector<float> scale;
   std::vector<float> offset;
-};
-
-// Of the inputs of a linear: what gptq and awq weigh columns by.
-struct SecondMoments {
-  std::string owner;              // the linear whose inputs are added, for all that share them
-  std::vector<float> matrix;      // [k, k] of Σ x xᵀ · 2 / n; gptq
-  std::vector<float> importance;  // [k] of Σ x²
-  uint64_t tokens = 0;
 };
 
 // What calibration found out about one linear.
@@ -91,7 +84,6 @@ class BlockQuantizer {
   std::vector<float> ColumnSquares(const CalibratedLinear& linear);
   void Observe(std::string_view name, const float* x, uint64_t t, uint64_t k);
   bool NeedsSamples() const;
-  void AddMoments(const CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
   Status FinishStage(const Stage& stage);
   Status Smooth(const SmoothStep& step, size_t index);
   Status QuantizeCache(const KvCacheStep& step);

@@ -1,5 +1,5 @@
 // Symmetric positive definite matrices [k, k] in float32: the Cholesky factor and its inverse.
-// Every element is one dot product in a fixed order, so bits do not depend on threads.
+// Sums have a fixed order: bits depend neither on threads nor on the instruction set.
 #pragma once
 
 #include <cstdint>

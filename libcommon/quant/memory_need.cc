@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "model/modules.h"
 #include "quant/flex_smooth.h"
+#include "quant/second_moments.h"
 #include "quant/stages.h"
 
 namespace slim {
@@ -88,24 +89,30 @@ class Need {
       block += elements * kFloatBytes + linear.bytes_after;
   }
 
-  // Of gptq, one matrix an input, and two more while the widest is factored.
+  // Of gptq and float_sparse, one matrix an input with the tokens that wait to be added, and what
+  // the widest needs on the way to codes: its factor and a few rows of the weight; of float_sparse
+  // the inverse, too.
   uint64_t MomentsOf(uint64_t layer) const {
+    constexpr uint64_t kRowsAtATime = 512;
     uint64_t sum = 0;
     uint64_t widest = 0;
+    uint64_t matrices = 1;
     for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
       std::set<std::string_view> parents;
       for (const std::string& name : input.linears) {
         const LinearPlan* linear = plan_.Find(name);
+        const bool sparse = linear != nullptr && linear->scheme == Scheme::kW16A16S;
         const bool wanted =
             linear != nullptr && linear->scheme != Scheme::kFloat &&
             (linear->weight.method == WeightMethod::kGptq || linear->scheme == Scheme::kW16A16S);
         const std::string_view parent = std::string_view(name).substr(0, name.rfind('.'));
         if (!wanted || !parents.insert(parent).second) continue;
-        sum += linear->k * linear->k * kFloatBytes;
-        widest = std::max(widest, linear->k * linear->k * kFloatBytes);
+        if (sparse) matrices = 3;
+        sum += linear->k * (linear->k + SecondMoments::kTokensAtATime) * kFloatBytes;
+        widest = std::max(widest, linear->k);
       }
     }
-    return sum + 2 * widest;
+    return sum + widest * (matrices * widest + 4 * kRowsAtATime) * kFloatBytes;
   }
 
   // Inputs that smoothing searches over; of the widest pair their products, and weights as floats
@@ -159,8 +166,7 @@ class Need {
       most = std::max(most, text.tokens);
     }
     uint64_t sample = longest * wide * kFloatBytes;
-    // gptq turns the inputs of a sample round; a rank tells the others what its sample was.
-    sample += longest * config.intermediate_size * kFloatBytes;
+    // A rank tells the others what its sample was.
     if (ranks > 1) sample += 4 * longest * wide * kFloatBytes;
     return held + sample + Searched(most);
   }

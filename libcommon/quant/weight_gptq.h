@@ -9,12 +9,14 @@
 
 namespace slim {
 
-// `moments` [k, k]: a positive multiple of Σ x xᵀ of the calibration inputs. Damped by
-// settings.damping of its mean diagonal; columns that no input reached are rounded plainly. Scales
-// come from the range, narrowed where settings.clip says so with errors weighed by the diagonal;
-// those of a group from its columns as they are when it begins. QU-gptq: moments that are not
-// finite.
+// `moments` [k, k], of which the lower triangle is read: a positive multiple of Σ x xᵀ of the
+// calibration inputs. Damped by settings.damping of its mean diagonal; columns that no input
+// reached are rounded plainly. Scales come from the range, narrowed where settings.clip says so
+// with errors weighed by the diagonal; those of a group from its columns as they are when it
+// begins. `as_written`, as msModelSlim: as they are when its block of settings.block_size columns
+// begins, and columns that no input reached become 0. QU-gptq: moments that are not finite.
 Result<IntegerWeight> QuantizeGptq(const WeightRows& rows, const WeightSettings& settings,
-                                   std::span<const float> moments, ThreadPool& pool);
+                                   std::span<const float> moments, bool as_written,
+                                   ThreadPool& pool);
 
 }  // namespace slim

@@ -43,8 +43,6 @@ struct Normalized {
 };
 
 Result<Normalized> Normalize(std::span<const float> moments, uint64_t k) {
-  if (!AllFinite(moments.data(), moments.size()))
-    return InputError("QU-sparse", "the second moments of its inputs are not finite");
   Normalized result;
   result.norm.resize(k);
   result.moments.resize(k * k);
@@ -53,11 +51,14 @@ Result<Normalized> Normalize(std::span<const float> moments, uint64_t k) {
   double trace = 0;
   for (uint64_t i = 0; i < k; ++i) {
     for (uint64_t j = 0; j < k && !moments.empty(); ++j)
-      result.moments[i * k + j] = moments[i * k + j] / (result.norm[i] * result.norm[j]);
+      result.moments[i * k + j] =
+          moments[std::max(i, j) * k + std::min(i, j)] / (result.norm[i] * result.norm[j]);
     trace += result.moments[i * k + i];
   }
   const auto damping = static_cast<float>(kDamping * trace / static_cast<double>(k));
   for (uint64_t i = 0; i < k; ++i) result.moments[i * k + i] += damping;
+  if (!AllFinite(result.moments.data(), result.moments.size()))
+    return InputError("QU-sparse", "the second moments of its inputs are not finite");
   return result;
 }
 

@@ -12,9 +12,9 @@
 
 namespace slim {
 
-// The weight [n, k] with `ratio` of its elements zero. `moments` [k, k]: any positive multiple of
-// Σ x xᵀ, or empty (no input is known: the smallest weights go). QU-sparse: moments that are not
-// finite.
+// The weight [n, k] with `ratio` of its elements zero. `moments` [k, k], of which the lower
+// triangle is read: any positive multiple of Σ x xᵀ, or empty (no input is known: the smallest
+// weights go). QU-sparse: moments that are not finite.
 Result<std::vector<float>> PruneWeight(const WeightRows& rows, double ratio,
                                        std::span<const float> moments, ThreadPool& pool);
 

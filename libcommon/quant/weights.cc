@@ -162,7 +162,8 @@ class LinearQuantizer {
   Result<IntegerWeight> ChooseCodes() {
     if (linear_.scheme == Scheme::kW8A8S) return QuantizeSparse(rows_, linear_.weight, pool_);
     if (linear_.weight.method == WeightMethod::kGptq && !input_.moments.empty()) {
-      auto weight = QuantizeGptq(rows_, linear_.weight, input_.moments, pool_);
+      auto weight = QuantizeGptq(rows_, linear_.weight, input_.moments,
+                                 recipe_.compute == ComputeMode::kModel, pool_);
       if (!weight.ok()) return std::move(weight).error().WithTensor(linear_.name);
       return weight;
     }

@@ -21,7 +21,7 @@ struct WeightInput {
   // Σ x² of each input channel over the calibration text, [k] or empty: methods that weigh columns.
   std::span<const float> importance;
   std::span<const float> mean;     // [k] or empty: of the inputs; bias correction
-  std::span<const float> moments;  // [k, k] or empty: a multiple of Σ x xᵀ; gptq
+  std::span<const float> moments;  // [k, k] or empty: lower triangle of a multiple of Σ x xᵀ
 };
 
 // QU-not-finite: `tensor` holds NaN or infinity.

@@ -76,7 +76,7 @@ TEST(Gptq, LosesLessAtTheOutputThanRounding) {
     }
     const IntegerWeight plain = QuantizeIntegers(rows, settings, {}, false, pool);
     settings.method = WeightMethod::kGptq;
-    const IntegerWeight gptq = QuantizeGptq(rows, settings, problem.moments, pool).value();
+    const IntegerWeight gptq = QuantizeGptq(rows, settings, problem.moments, false, pool).value();
     EXPECT_LT(OutputError(problem, gptq), 0.4 * OutputError(problem, plain));
   }
 }
@@ -88,18 +88,18 @@ TEST(Gptq, ThreadsDoNotShow) {
   settings.method = WeightMethod::kGptq;
   ThreadPool one(1);
   ThreadPool eight(8);
-  const IntegerWeight a = QuantizeGptq(rows, settings, problem.moments, one).value();
-  const IntegerWeight b = QuantizeGptq(rows, settings, problem.moments, eight).value();
+  const IntegerWeight a = QuantizeGptq(rows, settings, problem.moments, false, one).value();
+  const IntegerWeight b = QuantizeGptq(rows, settings, problem.moments, false, eight).value();
   EXPECT_TRUE(std::equal(a.codes.as<int8_t>().begin(), a.codes.as<int8_t>().end(),
                          b.codes.as<int8_t>().begin()));
 }
 
 TEST(Gptq, MomentsThatAreNotFiniteAreAnError) {
   Problem problem = MakeProblem();
-  problem.moments[5] = std::numeric_limits<float>::infinity();
+  problem.moments[5 * kInputs] = std::numeric_limits<float>::infinity();
   const WeightRows rows{problem.weight.view(), {}, DType::kF32};
   ThreadPool pool(1);
-  EXPECT_EQ(QuantizeGptq(rows, {}, problem.moments, pool).error().rule, "QU-gptq");
+  EXPECT_EQ(QuantizeGptq(rows, {}, problem.moments, false, pool).error().rule, "QU-gptq");
 }
 
 TEST(Sparse, BulkKeepsWithinFourBitsAndOutliersDoNot) {
