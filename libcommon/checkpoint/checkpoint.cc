@@ -44,7 +44,9 @@ Result<Checkpoint> Checkpoint::OpenAny(const std::string& path, int threads, Rea
       SLIM_TRY(checkpoint.OpenDirectory(threads));
       break;
   }
-  checkpoint.IndexNames();
+  // DescribeNpy() needs the names, too.
+  const bool indexed = checkpoint.dialect() == Dialect::kNpy && checkpoint.description_;
+  if (!indexed) checkpoint.IndexNames();
   if (checkpoint.index_) checkpoint.CheckIndex();
   return checkpoint;
 }
@@ -66,10 +68,7 @@ void Checkpoint::IndexNames() {
 }
 
 Result<Checkpoint> Checkpoint::Inspect(const std::string& path, int threads) {
-  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kForeign));
-  if (checkpoint.guess_.container != Container::kSafetensors &&
-      checkpoint.guess_.container != Container::kGguf)
-    return Unread(checkpoint.guess_, path);
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenAny(path, threads, Reads::kAny));
   if (checkpoint.guess_.fp8) checkpoint.guess_.dialect = Dialect::kFp8Block;
   return checkpoint;
 }
@@ -118,18 +117,32 @@ Result<Checkpoint> Checkpoint::OpenFloat(const std::string& path) {
   return checkpoint;
 }
 
+Container Checkpoint::ContainerOfFile(Reads reads) const {
+  const auto ends = [&](Container container) {
+    return path_.ends_with(ContainerEnding(container));
+  };
+  if (reads != Reads::kOwn && ends(Container::kGguf)) return Container::kGguf;
+  if (reads != Reads::kAny) return Container::kSafetensors;
+  const bool torch = ends(Container::kTorch) || path_.ends_with(".pt") || path_.ends_with(".pth");
+  if (torch) return Container::kTorch;
+  return ends(Container::kNpy) ? Container::kNpy : Container::kSafetensors;
+}
+
 Status Checkpoint::OpenSingleFile(Reads reads) {
   single_file_ = true;
   guess_.dialect = Dialect::kHf;
   SLIM_ASSIGN(File file, File::Open(path_));
   guess_.weight_files = {BaseName(path_)};
-  if (reads == Reads::kForeign && path_.ends_with(ContainerEnding(Container::kGguf))) {
-    guess_.dialect = Dialect::kGguf;
-    guess_.container = Container::kGguf;
-    guess_.weight_files = GgufSplitFiles(BaseName(path_));
+  guess_.container = ContainerOfFile(reads);
+  if (guess_.container != Container::kSafetensors) {
+    const bool gguf = guess_.container == Container::kGguf;
+    const bool torch = guess_.container == Container::kTorch;
+    guess_.dialect = gguf ? Dialect::kGguf : torch ? Dialect::kTorchBin : Dialect::kNpy;
+    if (gguf) guess_.weight_files = GgufSplitFiles(BaseName(path_));
     ThreadPool pool(1);
     ReadShards(pool);
-    return FinishGguf();
+    if (gguf) FinishContainer();
+    return {};
   }
   auto header = ReadSafetensorsHeader(file);
   if (!header.ok()) {
@@ -150,7 +163,8 @@ Status Checkpoint::OpenDirectory(int threads) {
   ReadIndexAndDescription(pool);
   ReadShards(pool);
   CollectSideFiles();
-  return FinishContainer();
+  FinishContainer();
+  return {};
 }
 
 void Checkpoint::ReadConfig() {

@@ -135,8 +135,8 @@ class Checkpoint {
     TensorEntry scale;
   };
 
-  // What Inspect() and Open() do not read is opened for conversions only.
-  enum class Reads : uint8_t { kOwn, kForeign };
+  // What Open() does not read is opened for conversions, and single files for Inspect() only.
+  enum class Reads : uint8_t { kOwn, kForeign, kAny };
   static Result<Checkpoint> OpenAny(const std::string& path, int threads, Reads reads);
   // The first problem, where there is one.
   Status Sound() const;
@@ -149,9 +149,11 @@ class Checkpoint {
   Result<Shard> OpenTorchShard(const std::string& name, File file) const;
   Result<Shard> OpenNpyShard(const std::string& name, File file) const;
   Status FinishGguf();
-  // Labels by what each layer has.
-  Status DescribeNpy();
-  Status FinishContainer();
+  // Labels by what each layer has; layers that show no type get none, and are problems.
+  void DescribeNpy();
+  void FinishContainer();
+  // Of a single file, by its name.
+  Container ContainerOfFile(Reads reads) const;
   Status ReadStrided(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
   void SetConfig(std::string text, const std::string& path);
   void ReadConfig();

@@ -49,23 +49,17 @@ Result<Shard> Checkpoint::OpenNpyShard(const std::string& name, File file) const
   return Shard{name, std::move(file), HeaderOf(std::move(*tensors)), nullptr, {}};
 }
 
-Status Checkpoint::FinishContainer() {
+void Checkpoint::FinishContainer() {
   for (const Shard& shard : shards_)
     made_notes_.insert(made_notes_.end(), shard.notes.begin(), shard.notes.end());
-  switch (guess_.container) {
-    case Container::kGguf:
-      return FinishGguf();
-    case Container::kNpy:
-      return DescribeNpy();
-    case Container::kTorch:
-    case Container::kSafetensors:
-      break;
-  }
-  return {};
+  Status status;
+  if (guess_.container == Container::kGguf) status = FinishGguf();
+  if (guess_.container == Container::kNpy) DescribeNpy();
+  if (!status.ok()) problems_.push_back(std::move(status).error());
 }
 
-Status Checkpoint::DescribeNpy() {
-  if (!problems_.empty()) return {};
+void Checkpoint::DescribeNpy() {
+  if (!problems_.empty()) return;
   IndexNames();
   const Json* quantize = config_ ? config_->Find("quantize") : nullptr;
   const std::string type(quantize == nullptr ? "" : quantize->AsString().value_or(""));
@@ -77,13 +71,18 @@ Status Checkpoint::DescribeNpy() {
     };
     const TensorEntry* weight = Find(fmt::format("{}.weight", module));
     const bool parts = has("deq_scale") || has("weight_scale") || has("input_scale");
+    const auto unlabelled = [&](std::string_view rule, std::string message, std::string hint) {
+      if (&entry != weight) return;
+      problems_.push_back(InputError(std::string(rule), std::move(message), std::move(hint))
+                              .WithTensor(weight->name)
+                              .WithPath(path_));
+    };
     if (weight != nullptr && parts && weight->shape.size() == 1) {
-      return InputError("NP-bias",
-                        "holds the layer's bias where its weight should be: saving as numpy put "
-                        "both under one name",
-                        "save the model as safetensors again")
-          .WithTensor(weight->name)
-          .WithPath(path_);
+      unlabelled("NP-bias",
+                 "holds the layer's bias where its weight should be: saving as numpy put both "
+                 "under one name",
+                 "save the model as safetensors again");
+      continue;
     }
     if (suffix == "bias" || weight == nullptr || !parts || weight->dtype != DType::kI8) {
       description_->AddTensor(entry.name, "FLOAT");
@@ -92,17 +91,14 @@ Status Checkpoint::DescribeNpy() {
     std::string label = "W8A8";
     if (!has("deq_scale") && !has("input_scale")) {
       if (type != "w8a16" && type != "w8a8_dynamic") {
-        return InputError("NP-type",
-                          "belongs to W8A16 or to W8A8_DYNAMIC, whose arrays are the same",
-                          "add \"quantize\": \"w8a16\" or \"w8a8_dynamic\" to config.json")
-            .WithTensor(entry.name)
-            .WithPath(path_);
+        unlabelled("NP-type", "belongs to W8A16 or to W8A8_DYNAMIC, whose arrays are the same",
+                   "add \"quantize\": \"w8a16\" or \"w8a8_dynamic\" to config.json");
+        continue;
       }
       label = ToUpper(type);
     }
     description_->AddTensor(entry.name, label);
   }
-  return {};
 }
 
 // The whole reach of the view is read and its elements are gathered: views of checkpoints are

@@ -17,6 +17,7 @@ constexpr uint64_t kRows = 16;     // of a block
 constexpr uint64_t kColumns = 32;  // of a block
 constexpr uint64_t kBlockBytes = kRows * kColumns;
 constexpr uint64_t kTileBlocks = 8;  // in each direction
+constexpr uint64_t kTileBytes = kTileBlocks * kTileBlocks * kBlockBytes;
 constexpr int kLevel = 6;
 constexpr uint64_t kStored = 1ULL << 23;
 constexpr uint64_t kLargestDimension = 1ULL << 28;
@@ -66,26 +67,43 @@ Result<Grid> GridOf(const TensorView& info) {
   return InputError("SC-info", "is not [8, 8, k, n, 1] in I64");
 }
 
-Status UnpackTile(const Grid& grid, uint64_t tile, std::span<const std::byte> stream,
-                  uint64_t entry, std::span<std::byte> scratch, std::byte* codes) {
+// What fills the last blocks of the matrix, where they go beyond it.
+bool PaddingIsZero(const Grid& grid, uint64_t tile, std::span<const std::byte> bytes) {
+  const bool whole = grid.n % kRows == 0 && grid.k % kColumns == 0;
+  if (whole) return true;
+  std::vector<bool> inside(bytes.size());
+  ForEachRun(grid, tile, [&](uint64_t, uint64_t column, uint64_t at) {
+    std::fill_n(inside.begin() + static_cast<int64_t>(at), std::min(kColumns, grid.k - column),
+                true);
+  });
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (!inside[i] && bytes[i] != std::byte{0}) return false;
+  }
+  return true;
+}
+
+// `tile_bytes` has room for the frame and, behind it, for the tile.
+Result<std::span<const std::byte>> UnpackTile(const Grid& grid, uint64_t tile,
+                                              const ByteSource& stream, uint64_t entry,
+                                              std::span<std::byte> tile_bytes) {
   const uint64_t offset = entry & ((1ULL << 40) - 1);
   const uint64_t length = (entry >> 40) & (kStored - 1);
   const bool stored = ((entry >> 40) & kStored) != 0;
-  if (offset > stream.size() || length > stream.size() - offset)
+  if (offset > stream.size || length > stream.size - offset)
     return BadIndex(tile, "points beyond the weight");
-  const auto bytes = stream.subspan(offset, length);
   const uint64_t size = ForEachRun(grid, tile, [](uint64_t, uint64_t, uint64_t) {});
+  const auto unpacked = tile_bytes.last(kTileBytes).first(size);
+  if (stored ? length != size : length >= size) return BadIndex(tile, "has a wrong length");
   if (stored) {
-    if (length != size) return BadIndex(tile, "has a wrong length");
-    std::memcpy(scratch.data(), bytes.data(), size);
+    SLIM_TRY(stream.read(unpacked, offset));
   } else {
-    SLIM_TRY(ZstdDecompress(bytes, scratch.first(size)));
+    const auto frame = tile_bytes.first(length);
+    SLIM_TRY(stream.read(frame, offset));
+    SLIM_TRY(ZstdDecompress(frame, unpacked));
   }
-  ForEachRun(grid, tile, [&](uint64_t row, uint64_t column, uint64_t at) {
-    std::memcpy(codes + row * grid.k + column, scratch.data() + at,
-                std::min(kColumns, grid.k - column));
-  });
-  return {};
+  if (!PaddingIsZero(grid, tile, unpacked))
+    return InputError("SC-padding", fmt::format("tile {} has something beside the matrix", tile));
+  return std::span<const std::byte>(unpacked);
 }
 
 }  // namespace
@@ -97,7 +115,7 @@ Result<CompressedMatrix> CompressMatrix(std::span<const std::byte> codes, uint64
   std::vector<std::byte> stream;
   CompressedMatrix out;
   out.index = Tensor(DType::kI8, {SparseIndexBytes(n, k)});
-  std::vector<std::byte> tile_bytes(kTileBlocks * kTileBlocks * kBlockBytes);
+  std::vector<std::byte> tile_bytes(kTileBytes);
   for (uint64_t tile = 0; tile < grid.tiles(); ++tile) {
     std::fill(tile_bytes.begin(), tile_bytes.end(), std::byte{0});
     const uint64_t size = ForEachRun(grid, tile, [&](uint64_t row, uint64_t column, uint64_t at) {
@@ -126,25 +144,44 @@ Result<CompressedMatrix> CompressMatrix(std::span<const std::byte> codes, uint64
   return out;
 }
 
+Result<SparseSize> SparseSizeOf(const TensorView& info) {
+  SLIM_ASSIGN(const Grid grid, GridOf(info));
+  return SparseSize{grid.n, grid.k};
+}
+
+Status ForEachSparseRun(const SparseStream& stream, const SparseRun& run) {
+  SLIM_ASSIGN(const Grid grid, GridOf(stream.info));
+  if (stream.index.bytes.size() != SparseIndexBytes(grid.n, grid.k)) {
+    return InputError("SC-index", fmt::format("has {} bytes, wanted {} for a matrix of [{}, {}]",
+                                              stream.index.bytes.size(),
+                                              SparseIndexBytes(grid.n, grid.k), grid.n, grid.k));
+  }
+  std::vector<std::byte> tile_bytes(2 * kTileBytes);
+  for (uint64_t tile = 0; tile < grid.tiles(); ++tile) {
+    SLIM_ASSIGN(const auto unpacked,
+                UnpackTile(grid, tile, stream.weight,
+                           LoadLe<uint64_t>(stream.index.bytes.data() + tile * 8), tile_bytes));
+    ForEachRun(grid, tile, [&](uint64_t row, uint64_t column, uint64_t at) {
+      run(row, column, unpacked.subspan(at, std::min(kColumns, grid.k - column)));
+    });
+  }
+  return {};
+}
+
 Result<Tensor> DecompressMatrix(const TensorView& weight, const TensorView& index,
                                 const TensorView& info) {
-  SLIM_ASSIGN(const Grid grid, GridOf(info));
-  if (index.bytes.size() != SparseIndexBytes(grid.n, grid.k)) {
-    return InputError("SC-index", fmt::format("has {} bytes, wanted {} for a matrix of [{}, {}]",
-                                              index.bytes.size(), SparseIndexBytes(grid.n, grid.k),
-                                              grid.n, grid.k));
-  }
-  const uint64_t size = grid.n * grid.k;  // both at most kLargestDimension
+  SLIM_ASSIGN(const auto extent, SparseSizeOf(info));
+  const uint64_t size = extent.n * extent.k;  // both at most kLargestDimension
   // A frame cannot unpack to more than this times its size: nothing is allocated for a lie.
   constexpr uint64_t kLargestRatio = 40'000;
   if (size / kLargestRatio > weight.bytes.size())
     return InputError("SC-info", "promises more bytes than the weight can hold");
-  Tensor codes(DType::kI8, {grid.n, grid.k});
-  std::vector<std::byte> scratch(kTileBlocks * kTileBlocks * kBlockBytes);
-  for (uint64_t tile = 0; tile < grid.tiles(); ++tile) {
-    SLIM_TRY(UnpackTile(grid, tile, weight.bytes, LoadLe<uint64_t>(index.bytes.data() + tile * 8),
-                        scratch, codes.data.data()));
-  }
+  Tensor codes(DType::kI8, {extent.n, extent.k});
+  SLIM_TRY(ForEachSparseRun({ByteSource::Of(weight.bytes), index, info},
+                            [&](uint64_t row, uint64_t column, std::span<const std::byte> run) {
+                              std::memcpy(codes.data.data() + row * extent.k + column, run.data(),
+                                          run.size());
+                            }));
   return codes;
 }
 

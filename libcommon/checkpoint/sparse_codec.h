@@ -12,11 +12,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "checkpoint/pickle.h"
 #include "tensor/tensor.h"
 
 namespace slim {
@@ -25,6 +27,24 @@ inline constexpr std::string_view kSparseCodecKey = "slim_compression";
 inline constexpr std::string_view kSparseCodecName =
     "slim-zstd-1: not the bit stream of CANN's weight_unzip; slim-convert unpacks it, an NPU does "
     "not";
+
+// The compressed weight, tile by tile, without holding it whole.
+struct SparseStream {
+  ByteSource weight;
+  TensorView index;
+  TensorView info;
+};
+// Codes [row, column …] of one row: up to 32 of them, tile after tile.
+using SparseRun =
+    std::function<void(uint64_t row, uint64_t column, std::span<const std::byte> codes)>;
+struct SparseSize {
+  uint64_t n = 0;
+  uint64_t k = 0;
+};
+// SC-info where `info` is none.
+Result<SparseSize> SparseSizeOf(const TensorView& info);
+// Errors as DecompressMatrix(), after some of the runs.
+Status ForEachSparseRun(const SparseStream& stream, const SparseRun& run);
 
 struct CompressedMatrix {
   Tensor weight;  // I8 [x], 0 < x
@@ -38,8 +58,8 @@ uint64_t SparseIndexBytes(uint64_t n, uint64_t k);
 // `codes` is [n, k]. SC-not-sparse where the stream would not be shorter than n · k.
 Result<CompressedMatrix> CompressMatrix(std::span<const std::byte> codes, uint64_t n, uint64_t k);
 
-// The [n, k] codes. SC-info, SC-index and ZSTD-frame for anything that CompressMatrix() does not
-// give.
+// The [n, k] codes. SC-info, SC-index, SC-padding and ZSTD-frame for anything that CompressMatrix()
+// does not give.
 Result<Tensor> DecompressMatrix(const TensorView& weight, const TensorView& index,
                                 const TensorView& info);
 

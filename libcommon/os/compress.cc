@@ -3,11 +3,19 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <memory>
+
 namespace slim {
 
 Result<std::vector<std::byte>> ZstdCompress(std::span<const std::byte> bytes, int level) {
   std::vector<std::byte> frame(ZSTD_compressBound(bytes.size()));
-  const size_t size = ZSTD_compress(frame.data(), frame.size(), bytes.data(), bytes.size(), level);
+  const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(),
+                                                                   ZSTD_freeCCtx);
+  if (context == nullptr) return InternalError("zstd: out of memory");
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
+  const size_t size =
+      ZSTD_compress2(context.get(), frame.data(), frame.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(size) != 0)
     return InternalError(fmt::format("zstd: {}", ZSTD_getErrorName(size)));
   frame.resize(size);

@@ -30,9 +30,9 @@ std::optional<uint32_t> ParseDigits(std::string_view text) {
   return value;
 }
 
-std::optional<ShardNumber> ParseShardName(std::string_view name) {
-  if (!name.ends_with(kSafetensors)) return {};
-  name.remove_suffix(kSafetensors.size());
+std::optional<ShardNumber> ParseShardName(std::string_view name, std::string_view ending) {
+  if (!name.ends_with(ending)) return {};
+  name.remove_suffix(ending.size());
   const size_t of = name.rfind("-of-");
   if (of == std::string_view::npos) return {};
   const size_t dash = name.rfind('-', of == 0 ? 0 : of - 1);
@@ -52,7 +52,8 @@ void CheckShardNumbers(VerifyContext& context) {
   std::map<std::string_view, std::set<uint32_t>> counts;
   const std::vector<std::string> files = WeightFiles(context.checkpoint());
   for (const std::string& file : files) {
-    const auto shard = ParseShardName(file);
+    const auto shard =
+        ParseShardName(file, ContainerEnding(context.checkpoint().guess().container));
     if (!shard) continue;
     numbers[shard->stem].insert(shard->number);
     counts[shard->stem].insert(shard->count);
@@ -153,7 +154,11 @@ void CheckContainer(VerifyContext& context) {
   CheckTotalSize(context);
   CheckLeftoverIndexes(context);
   CheckStrayWeights(context);
-  if (checkpoint.guess().index_file.empty() && checkpoint.guess().weight_files.size() > 1) {
+  // Files of the other containers are not shards, or say themselves how many they are.
+  const Container container = checkpoint.guess().container;
+  const bool shards = container == Container::kSafetensors || container == Container::kTorch;
+  if (shards && checkpoint.guess().index_file.empty() &&
+      checkpoint.guess().weight_files.size() > 1) {
     context.Report("IX-no-index",
                    {.found = fmt::format("{} files", checkpoint.guess().weight_files.size()),
                     .message = fmt::format("{} weight files and no index",

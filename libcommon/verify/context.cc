@@ -31,8 +31,8 @@ namespace {
 // Rules that no loader survives: damaged files, no usable config.json, values that are wrong
 // whoever reads them. Everything else is a convention that some loaders keep and others do not.
 bool LoadersDecide(const Rule& rule) {
-  constexpr std::array<std::string_view, 5> kAlways = {"ST-", "JSON-", "IN-", "CF-missing",
-                                                       "PATH-"};
+  constexpr std::array<std::string_view, 9> kAlways = {"ST-", "JSON-", "IN-", "CF-missing", "PATH-",
+                                                       "GG-", "PT-",   "PK-", "NP-"};
   constexpr std::array<std::string_view, 6> kAlwaysIds = {"CF-not-an-object", "CF-bad-value",
                                                           "CK-empty",         "VAL-not-finite",
                                                           "VAL-deq-bits",     "VAL-deq-product"};
@@ -101,9 +101,23 @@ void VerifyContext::Report(RuleName name, const LoaderTarget& target, Effect eff
   findings_.push_back(std::move(finding));
 }
 
+namespace {
+
+// The readers of other containers have an id for each way to be broken.
+std::string RuleOfContainer(const std::string& rule, Dialect dialect) {
+  constexpr std::array<std::string_view, 4> kReaders = {"PT-", "PK-", "ZIP-", "NP-"};
+  if (rule.starts_with("GG-")) return "GG-header";
+  if (rule == "PT-script") return "PK-global";
+  const bool container = std::ranges::any_of(
+      kReaders, [&](std::string_view prefix) { return rule.starts_with(prefix); });
+  if (!container || FindRule(rule) != nullptr) return rule;
+  return dialect == Dialect::kNpy ? "NP-file" : "PT-file";
+}
+
+}  // namespace
+
 void VerifyContext::Report(const Error& problem) {
-  // The reader of GGUF has an id for each way to be broken.
-  const std::string id = problem.rule.starts_with("GG-") ? "GG-header" : problem.rule;
+  const std::string id = RuleOfContainer(problem.rule, checkpoint_.dialect());
   const Rule* rule = FindRule(id);
   // A rule that the table lacks is our own mistake; its finding is shown all the same.
   if (rule != nullptr && !selection_.ContainsId(rule->id)) return;
@@ -138,12 +152,18 @@ std::string_view RuleOfReader(std::string_view rule) {
 }  // namespace
 
 Status VerifyContext::ReadForeign() {
-  if (!checkpoint_.traits().is_foreign) return {};
+  if (HasPlainTensors() || IsDialect(Dialect::kMindIEParts)) return {};
   // A broken GGUF file shows no layers; what is wrong with it is reported already.
   const bool gguf = checkpoint_.dialect() == Dialect::kGguf;
   if (gguf && !checkpoint_.problems().empty()) return {};
   std::vector<Error> problems;
-  SLIM_ASSIGN(foreign_, InspectLayers(checkpoint_, problems));
+  auto layers = InspectLayers(checkpoint_, problems);
+  if (!layers.ok()) {
+    if (layers.error().code != ErrorCode::kInput) return std::move(layers).error();
+    Report(layers.error());
+    return {};
+  }
+  foreign_ = std::move(*layers);
   for (Error& problem : problems) {
     const std::string_view rule = RuleOfReader(problem.rule);
     if (rule.empty() || (incomplete_ && rule == "LIN-missing-part")) continue;

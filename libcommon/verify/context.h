@@ -41,6 +41,10 @@ class VerifyContext {
   const std::string& quant_type() const { return quant_type_; }
   // True when some weights could not be read: what is absent may be in them.
   bool incomplete() const { return incomplete_; }
+  // Tensors have the names and meanings of our own dialects; else a reader shows the layers.
+  bool HasPlainTensors() const {
+    return (rule_table::kPlain & rule_table::On(checkpoint_.dialect())) != 0;
+  }
   bool IsDialect(Dialect dialect) const { return checkpoint_.dialect() == dialect; }
 
   const std::vector<LoaderTarget>& targets() const { return targets_; }

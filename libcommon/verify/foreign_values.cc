@@ -35,11 +35,31 @@ Status CheckZeroPoints(VerifyContext& context, const LogicalLayer& layer) {
   return {};
 }
 
+// weight_zero_point [⌈n / fields⌉, groups]: the last row of words has unused bits.
+Status CheckZeroPadding(VerifyContext& context, const LogicalLayer& layer, uint64_t bits) {
+  const TensorEntry* zero =
+      context.checkpoint().Find(fmt::format("{}.weight_zero_point", layer.name));
+  const uint64_t used = layer.n() % (32 / bits) * bits;
+  if (zero == nullptr || used == 0) return {};
+  SLIM_ASSIGN(const Tensor words, context.checkpoint().Read(*zero));
+  const auto last = words.as<uint32_t>().last(layer.groups());
+  const auto count = std::ranges::count_if(last, [&](uint32_t word) { return word >> used != 0; });
+  if (count == 0) return {};
+  context.Report("VAL-int4-padding",
+                 {.tensor = zero->name,
+                  .found = fmt::format("{} words", count),
+                  .message = fmt::format("{} of {} groups have something behind their last zero "
+                                         "point",
+                                         count, last.size())});
+  return {};
+}
+
 // weight_packed [n, ⌈k / fields⌉]: the last word of a row has unused bits.
 Status CheckPadding(VerifyContext& context, const LogicalLayer& layer) {
   const TensorEntry& packed = *layer.sources.front();
   if (!packed.name.ends_with(".weight_packed")) return {};
   const uint64_t bits = SchemeWeightBits(layer.scheme) == 4 ? 4 : 8;
+  SLIM_TRY(CheckZeroPadding(context, layer, bits));
   const uint64_t used = layer.k() % (32 / bits) * bits;
   if (used == 0) return {};
   const uint64_t words = packed.shape[1];

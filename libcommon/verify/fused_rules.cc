@@ -111,7 +111,7 @@ void CheckNormCopy(VerifyContext& context, const LayerTensors& copy) {
 }  // namespace
 
 void CheckFusedGroups(VerifyContext& context) {
-  if (!context.checkpoint().traits().has_description || context.description() == nullptr) return;
+  if (!context.HasPlainTensors() || context.description() == nullptr) return;
   for (const LayerTensors& layer : context.layers().layers()) {
     if (layer.IsNormCopy()) CheckNormCopy(context, layer);
     if (layer[Role::kWeight] == nullptr) continue;

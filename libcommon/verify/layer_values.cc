@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "checkpoint/scale_bias.h"
+#include "checkpoint/sparse_codec.h"
 #include "dtype/scalar_convert.h"
 #include "verify/value_scan.h"
 
@@ -46,6 +47,16 @@ void ReportOffenders(VerifyContext& context, RuleName rule, const TensorEntry& e
 
 bool IsPlainFloat(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+void ReportNotFinite(VerifyContext& context, const TensorEntry& entry, const NotFinite& bad,
+                     const Shape& shape) {
+  if (bad.count == 0) return;
+  context.Report(
+      "VAL-not-finite",
+      {.tensor = entry.name,
+       .message = fmt::format("{} of {} values are NaN or infinite, the first is {}", bad.count,
+                              ElementCount(shape).value_or(0), ElementText(shape, bad.first))});
 }
 
 class LayerChecker {
@@ -226,15 +237,68 @@ class LayerChecker {
   }
 
   Status CheckWeight(const TensorEntry& weight) {
+    if (*layer_.scheme == Scheme::kW8A8SC || *layer_.scheme == Scheme::kW16A16SC)
+      return CheckCompressed(weight);
     // Packed codes have no bits that must not be: what can be torn is looked at all the same.
     if (weight.dtype != DType::kI8 || weight.shape.size() != 2 || !HoldsOneCodeAByte())
       return CheckFinite(weight);
     PageWatcher pages(weight);
     SLIM_ASSIGN(const CodeStatistics codes,
                 ScanCodes(context_.checkpoint(), weight, CanFold(weight), {.pages = &pages}));
-    CheckCodes(weight, codes);
+    CheckCodes(weight, weight.shape, codes);
     if (!codes.row_sums.empty()) CheckQuantBias(codes.row_sums);
     return ReportPages(context_, weight, pages);
+  }
+
+  // The index and info of a stream, which stand beside it.
+  Result<Tensor> ReadBeside(std::string_view suffix, DType dtype) {
+    for (const TensorEntry* other : layer_.others) {
+      if (SplitTensorName(other->name).suffix == suffix && other->dtype == dtype)
+        return context_.checkpoint().Read(*other);
+    }
+    return Tensor();
+  }
+
+  bool HasOpenStream(const TensorEntry& weight) const {
+    return std::ranges::any_of(
+        context_.checkpoint().shards()[weight.shard].header.metadata, [](const auto& pair) {
+          return pair.first == kSparseCodecKey && pair.second == kSparseCodecName;
+        });
+  }
+
+  // Streams of slim-convert are unpacked (checkpoint/sparse_codec.h).
+  Status CheckCompressed(const TensorEntry& weight) {
+    if (!HasOpenStream(weight)) {
+      context_.Report("VAL-closed-stream",
+                      {.tensor = weight.name, .message = "is no stream that slim-convert made"});
+      return {};
+    }
+    SLIM_ASSIGN(const Tensor index, ReadBeside("index", DType::kI8));
+    SLIM_ASSIGN(const Tensor info, ReadBeside("info", DType::kI64));
+    if (index.empty() || info.empty()) return {};  // LIN-missing-part, LIN-dtype
+    const SparseStream stream = {{weight.size,
+                                  [&](std::span<std::byte> to, uint64_t offset) {
+                                    return context_.checkpoint().ReadPart(weight, to, offset);
+                                  }},
+                                 index.view(),
+                                 info.view()};
+    const Status status = CheckStream(weight, stream);
+    if (status.ok() || status.error().code != ErrorCode::kInput) return status;
+    context_.Report("VAL-stream", {.tensor = weight.name, .message = status.error().message});
+    return {};
+  }
+
+  Status CheckStream(const TensorEntry& weight, const SparseStream& stream) {
+    SLIM_ASSIGN(const SparseSize size, SparseSizeOf(stream.info));
+    if (*layer_.scheme == Scheme::kW16A16SC) {
+      SLIM_ASSIGN(const NotFinite bad, CountNotFiniteSparse(stream, size));
+      ReportNotFinite(context_, weight, bad, {size.n, size.k / 2});
+      return {};
+    }
+    if (Count(Role::kQuantBias) != size.n) return {};  // LIN-shape
+    SLIM_ASSIGN(const CodeStatistics codes, ScanSparseCodes(stream, size));
+    CheckCodes(weight, {size.n, size.k}, codes);
+    return {};
   }
 
   // 4-bit codes are packed, but by the mindie writers (formats.md 5.1, 6.5).
@@ -243,7 +307,8 @@ class LayerChecker {
            (SchemeWeightBits(*layer_.scheme) == 4 && context_.IsDialect(Dialect::kMindIE));
   }
 
-  void CheckCodes(const TensorEntry& weight, const CodeStatistics& codes) {
+  // `shape` is that of the codes.
+  void CheckCodes(const TensorEntry& weight, const Shape& shape, const CodeStatistics& codes) {
     if (SchemeWeightBits(*layer_.scheme) == 4) {
       if (codes.min >= -8 && codes.max <= 7) return;
       context_.Report("VAL-int4-range",
@@ -253,7 +318,7 @@ class LayerChecker {
                        .message = fmt::format("has codes from {} to {}", codes.min, codes.max)});
       return;
     }
-    const uint64_t count = ElementCount(weight.shape).value_or(0);
+    const uint64_t count = ElementCount(shape).value_or(0);
     if (codes.at_ends > count / 10) {
       const double share = 100.0 * static_cast<double>(codes.at_ends) / static_cast<double>(count);
       context_.Report(
@@ -270,9 +335,9 @@ class LayerChecker {
                        .message = fmt::format("{} codes are -128", codes.minus_128)});
     }
     CheckHistogram(weight, codes);
-    ReportRows("VAL-zero-row", weight, codes.zero_rows, codes.first_zero_row, "zero");
-    ReportRows("VAL-constant-row", weight, codes.constant_rows, codes.first_constant_row,
-               "one value");
+    ReportRows("VAL-zero-row", weight, {codes.zero_rows, shape[0]}, codes.first_zero_row, "zero");
+    ReportRows("VAL-constant-row", weight, {codes.constant_rows, shape[0]},
+               codes.first_constant_row, "one value");
   }
 
   // Trained weights give codes whose frequencies fall off smoothly from 0.
@@ -307,13 +372,15 @@ class LayerChecker {
     }
   }
 
-  void ReportRows(RuleName rule, const TensorEntry& weight, uint64_t count, uint64_t first,
-                  std::string_view what) {
+  // `count` of how many.
+  void ReportRows(RuleName rule, const TensorEntry& weight, std::pair<uint64_t, uint64_t> rows,
+                  uint64_t first, std::string_view what) {
+    const auto [count, all] = rows;
     if (count == 0) return;
     context_.Report(rule, {.tensor = weight.name,
                            .found = fmt::format("{} rows", count),
                            .message = fmt::format("{} of {} rows hold {} only, the first is row {}",
-                                                  count, weight.shape[0], what, first)});
+                                                  count, all, what, first)});
   }
 
   // What quant_bias is made of is all there, in shapes that fit.
@@ -395,13 +462,7 @@ Status CheckFiniteValues(VerifyContext& context, const TensorEntry& entry, Xxh3H
   PageWatcher pages(entry);
   SLIM_ASSIGN(const NotFinite bad,
               CountNotFinite(context.checkpoint(), entry, {.pages = &pages, .digest = digest}));
-  if (bad.count > 0) {
-    context.Report("VAL-not-finite",
-                   {.tensor = entry.name,
-                    .message = fmt::format("{} of {} values are NaN or infinite, the first is {}",
-                                           bad.count, ElementCount(entry.shape).value_or(0),
-                                           ElementText(entry.shape, bad.first))});
-  }
+  ReportNotFinite(context, entry, bad, entry.shape);
   return ReportPages(context, entry, pages);
 }
 

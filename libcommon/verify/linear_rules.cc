@@ -491,8 +491,9 @@ class LinearChecker {
 // Codes beside their scales in a directory without a description: one finding instead of one a
 // tensor.
 bool ReportMissingDescription(VerifyContext& context) {
-  if (context.checkpoint().traits().has_description || context.checkpoint().is_single_file())
-    return false;
+  const bool described =
+      context.checkpoint().traits().has_description || context.description() != nullptr;
+  if (described || context.checkpoint().is_single_file()) return false;
   const auto is_quantized = [](const LayerTensors& layer) {
     const TensorEntry* weight = layer[Role::kWeight];
     return weight != nullptr && weight->dtype == DType::kI8 &&
@@ -513,7 +514,7 @@ bool ReportMissingDescription(VerifyContext& context) {
 
 void CheckLinears(VerifyContext& context) {
   if (context.checkpoint().traits().has_description && context.description() == nullptr) return;
-  if (context.checkpoint().traits().is_foreign) return;  // their readers look at layers
+  if (!context.HasPlainTensors()) return;  // their readers look at layers
   if (ReportMissingDescription(context)) return;
   LinearChecker checker(context);
   for (const LayerTensors& layer : context.layers().layers()) checker.Check(layer);

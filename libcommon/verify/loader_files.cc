@@ -13,6 +13,10 @@ constexpr uint64_t kMaxIndexBytes = 256ULL << 20;
 
 std::vector<std::string> WeightFilesOfDirectory(const Checkpoint& checkpoint) {
   std::vector<std::string> names;
+  if (checkpoint.guess().container != Container::kSafetensors) {
+    for (const Shard& shard : checkpoint.shards()) names.push_back(shard.name);
+    return names;
+  }
   for (const DirectoryEntry& file : checkpoint.listing()) {
     if (file.kind != FileKind::kDirectory && file.name.ends_with(".safetensors") &&
         !file.name.starts_with('.'))

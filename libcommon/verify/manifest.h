@@ -28,7 +28,7 @@ struct ManifestTensor {
 struct ManifestFile {
   std::string name;  // relative to the checkpoint, '/' between folders
   uint64_t bytes = 0;
-  bool is_weights = false;              // a .safetensors file: `xxh3` is of its header
+  bool is_weights = false;              // a .safetensors or .gguf file: `xxh3` is of its header
   std::string xxh3;                     // else of all its bytes; empty in a sha256sum list
   std::string sha256;                   // of all its bytes; empty when it was not asked for
   std::optional<std::string> text;      // of a small JSON file

@@ -27,7 +27,7 @@ struct ManifestSummary {
   uint64_t bytes = 0;  // of the files
 };
 
-// Refuses a .safetensors file whose header is unsound, and a manifest that exists unless
+// Refuses a .safetensors or .gguf file whose header is unsound, and a manifest that exists unless
 // write.force. A journal beside the manifest lets a killed run go on.
 Result<ManifestSummary> WriteManifest(const std::string& path, const ManifestOptions& options,
                                       const OutputOptions& write, Listener& listener);

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "checkpoint/gguf_header.h"
 #include "checkpoint/safetensors_header.h"
 #include "os/digest.h"
 #include "os/file.h"
@@ -23,7 +24,7 @@ namespace {
 constexpr uint64_t kPiece = 1ULL << 20;
 
 // Consecutive bytes of a file that get a digest of their own: the header, a tensor, or a whole file
-// that is no safetensors.
+// that is neither safetensors nor GGUF.
 struct Range {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -54,6 +55,32 @@ std::optional<std::string> SmallText(const File& file) {
   return text;
 }
 
+// A tensor's range takes the alignment behind it along. Blocks of codes are bytes: Q8_0 [n, k] is
+// U8 [n, 34 · k / 32], as it is read.
+Status AddGgufRanges(OpenFile& opened) {
+  SLIM_ASSIGN(GgufHeader header, ReadGgufHeader(opened.file));
+  std::ranges::sort(header.tensors, {}, &GgufTensor::offset);
+  ManifestFile& out = opened.out->file;
+  out.is_weights = true;
+  out.tensors.resize(header.tensors.size());
+  opened.ranges.push_back({0, header.data_start, &out.xxh3});
+  for (size_t i = 0; i < header.tensors.size(); ++i) {
+    GgufTensor& from = header.tensors[i];
+    const bool q8 = from.type->id == kGgmlQ8_0;
+    const Shape shape = q8                 ? StoredQ8_0Shape(from.shape)
+                        : from.type->dtype ? from.shape
+                                           : Shape{from.size};
+    out.tensors[i] = {std::move(from.name), from.type->dtype.value_or(DType::kU8), shape, {}};
+    const bool last = i + 1 == header.tensors.size();
+    const uint64_t end =
+        last ? opened.file.size() : header.data_start + header.tensors[i + 1].offset;
+    opened.ranges.push_back({header.data_start + from.offset, end, &out.tensors[i].xxh3});
+  }
+  // Metadata alone: nothing else covers what stands behind it.
+  if (header.tensors.empty()) opened.ranges.back().end = opened.file.size();
+  return {};
+}
+
 Result<OpenFile> Open(const std::string& path, const CheckpointFile& listed, bool whole,
                       HashedFile& out) {
   SLIM_ASSIGN(File file, File::Open(CheckpointFilePath(path, listed.name)));
@@ -61,6 +88,10 @@ Result<OpenFile> Open(const std::string& path, const CheckpointFile& listed, boo
   out.file.bytes = file.size();
   OpenFile opened{.file = std::move(file), .key = {}, .ranges = {}, .out = &out};
   opened.key = fmt::format("{} {}", opened.file.Identity(), listed.name);
+  if (!whole && listed.name.ends_with(".gguf")) {
+    SLIM_TRY(AddGgufRanges(opened));
+    return opened;
+  }
   if (whole || !listed.name.ends_with(".safetensors")) {
     out.file.text = SmallText(opened.file);
     opened.ranges.push_back({0, opened.file.size(), &out.file.xxh3});

@@ -24,6 +24,8 @@ bool HoldsOneValue(const std::byte* page) {
 }  // namespace
 
 PageWatcher::PageWatcher(const TensorEntry& entry) : entry_(entry) {
+  // A view's bytes are not beside each other in the file.
+  if (!entry.strides.empty()) return;
   if (entry.shape.size() < 2 || entry.shape[0] == 0 || entry.size < 2 * kPage) return;
   const uint64_t row = entry.size / entry.shape[0];
   if (row < kShortestRow || entry.offset % sizeof(uint64_t) != 0) return;

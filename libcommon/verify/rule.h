@@ -46,12 +46,20 @@ inline constexpr DialectSet kOnAwq = On(Dialect::kAwq);
 inline constexpr DialectSet kOnFp8Block = On(Dialect::kFp8Block);
 inline constexpr DialectSet kOnGoldenStick = On(Dialect::kGoldenStick);
 inline constexpr DialectSet kOnGguf = On(Dialect::kGguf);
+inline constexpr DialectSet kOnTorchBin = On(Dialect::kTorchBin);
+inline constexpr DialectSet kOnNpy = On(Dialect::kNpy);
+// Pickles hold their headers.
+inline constexpr DialectSet kPickled = kOnTorchBin | kOnNpy;
 inline constexpr DialectSet kForeign =
     kOnCompressedTensors | kOnGptq | kOnAwq | kOnFp8Block | kOnGoldenStick;
-inline constexpr DialectSet kWithCodes = kQuantized | kForeign;
+inline constexpr DialectSet kWithCodes = kQuantized | kForeign | kOnNpy;
 inline constexpr DialectSet kDescribed = kQuantized | kOnGoldenStick;
+// Static W8A8 with scales, codes and a folded bias that can be held against each other.
+inline constexpr DialectSet kFolded = kDescribed | kOnNpy;
+// Tensors by the names and with the meanings of our own dialects.
+inline constexpr DialectSet kPlain = kOnHf | kQuantized | kPickled;
 inline constexpr DialectSet kOnParts = On(Dialect::kMindIEParts);
-inline constexpr DialectSet kAnyDialect = kOnHf | kQuantized | kForeign | kOnParts | kOnGguf;
+inline constexpr DialectSet kAnyDialect = kPlain | kForeign | kOnParts | kOnGguf;
 inline constexpr DialectSet kContainer = kAnyDialect | kOnSingleFile;
 // Quantization types of the layers that a rule is about, one bit a Scheme.
 constexpr uint64_t On(Scheme scheme) { return uint64_t{1} << static_cast<unsigned>(scheme); }
@@ -64,6 +72,7 @@ inline constexpr uint64_t kUnpackedInt4 =
 inline constexpr uint64_t kSparse =
     On(Scheme::kW8A8S) | On(Scheme::kW8A8SC) | On(Scheme::kW16A16S) | On(Scheme::kW16A16SC);
 inline constexpr uint64_t kPackedInt8Activations = On(Scheme::kW4A8Dynamic);
+inline constexpr uint64_t kCompressed = On(Scheme::kW8A8SC) | On(Scheme::kW16A16SC);
 inline constexpr uint64_t kKvCache = On(Scheme::kC8);
 // Loaders (bits of LoaderVersion); kEvery: the rule is about the files, whoever loads them.
 inline constexpr LoaderSet kEvery = ~LoaderSet{0};

@@ -4,11 +4,15 @@
 
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
+#include "os/processors.h"
 
 namespace slim {
 
 Result<std::vector<TensorRow>> ListTensors(const std::string& path) {
-  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::OpenForeign(path));
+  SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path, DefaultThreadCount()));
+  if (checkpoint.dialect() == Dialect::kMindIEParts)
+    return UnreadDialect(checkpoint.traits().name, path);
+  if (!checkpoint.problems().empty()) return checkpoint.problems().front();
   std::vector<TensorRow> rows;
   rows.reserve(checkpoint.tensors().size());
   for (const TensorEntry& entry : checkpoint.tensors()) {

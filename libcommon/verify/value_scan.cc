@@ -89,6 +89,14 @@ void Watch(const Watchers& watchers, std::span<const std::byte> bytes, uint64_t 
 
 Status ForEachPiece(const Checkpoint& checkpoint, const TensorEntry& entry,
                     const std::function<void(std::span<const std::byte>, uint64_t)>& visit) {
+  if (!entry.strides.empty()) {
+    // Gathering a view reads all of it, whichever part is asked for.
+    SLIM_ASSIGN(const Tensor whole, checkpoint.Read(entry));
+    const std::span<const std::byte> bytes = whole.data.bytes();
+    for (uint64_t done = 0; done < bytes.size(); done += kScanPiece)
+      visit(bytes.subspan(done, std::min(bytes.size() - done, kScanPiece)), done);
+    return {};
+  }
   const File& file = checkpoint.shards()[entry.shard].file;
   thread_local Buffer buffer(kScanPiece);
   // Where elements straddle pages, pieces follow the elements.
@@ -142,6 +150,37 @@ Result<CodeStatistics> ScanCodes(const Checkpoint& checkpoint, const TensorEntry
     Watch(watchers, bytes, offset);
   }));
   return all;
+}
+
+Result<CodeStatistics> ScanSparseCodes(const SparseStream& stream, const SparseSize& size) {
+  CodeStatistics all;
+  std::vector<std::pair<int8_t, int8_t>> ranges(size.n, {int8_t{127}, int8_t{-128}});
+  const uint64_t sampled = std::max<uint64_t>(size.n * size.k / kSampledCodes, 1);
+  SLIM_TRY(ForEachSparseRun(stream,
+                            [&](uint64_t row, uint64_t /*column*/, std::span<const std::byte> run) {
+                              const auto* codes = reinterpret_cast<const int8_t*>(run.data());
+                              const CodeScan scan = ScanCodes8(codes, run.size());
+                              all.at_ends += scan.at_ends;
+                              all.minus_128 += scan.minus_128;
+                              auto& [min, max] = ranges[row];
+                              min = std::min(min, scan.min);
+                              max = std::max(max, scan.max);
+                              if (row % sampled == 0)
+                                AddToHistogram(codes, run.size(), all.histogram);
+                            }));
+  for (uint64_t row = 0; row < size.n; ++row)
+    FinishRow({.min = ranges[row].first, .max = ranges[row].second}, row, all);
+  return all;
+}
+
+Result<NotFinite> CountNotFiniteSparse(const SparseStream& stream, const SparseSize& size) {
+  NotFinite result;
+  SLIM_TRY(
+      ForEachSparseRun(stream, [&](uint64_t row, uint64_t column, std::span<const std::byte> run) {
+        if (CountMasked16(run.data(), run.size() / 2, 0x7C00) == 0) return;
+        CountEach<uint16_t>(run, 0x7C00, (row * size.k + column) / 2, result);
+      }));
+  return result;
 }
 
 Result<bool> SameBytes(const Checkpoint& checkpoint, const TensorEntry& a, const TensorEntry& b) {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/sparse_codec.h"
 
 namespace slim {
 
@@ -57,6 +58,12 @@ struct CodeStatistics {
 // `entry` is I8 with two dimensions.
 Result<CodeStatistics> ScanCodes(const Checkpoint& checkpoint, const TensorEntry& entry,
                                  bool row_sums, const Watchers& watchers);
+
+// The same of a compressed weight, but for row_sums; [n, k] is that of its info. Memory: two bytes
+// a row.
+Result<CodeStatistics> ScanSparseCodes(const SparseStream& stream, const SparseSize& size);
+// Of compressed F16 values, which the stream holds as pairs of bytes.
+Result<NotFinite> CountNotFiniteSparse(const SparseStream& stream, const SparseSize& size);
 
 // True when both tensors hold the same bytes; they have one size.
 Result<bool> SameBytes(const Checkpoint& checkpoint, const TensorEntry& a, const TensorEntry& b);

@@ -23,7 +23,10 @@ constexpr auto kChecks = std::to_array<void (*)(VerifyContext&)>(
 
 void CheckDirectory(VerifyContext& context, const VerifyOptions& options) {
   // Its tensors have llama.cpp's names, which the other checks do not look for.
-  if (context.checkpoint().dialect() == Dialect::kGguf) return CheckForeign(context);
+  if (context.IsDialect(Dialect::kGguf)) {
+    CheckForeign(context);
+    return CheckLoaders(context, options.deep);
+  }
   const bool small = context.checkpoint().tensors().size() < kTensorsWorthThreads;
   ThreadPool pool(small ? 1 : std::max(options.threads, 1));
   pool.ParallelFor(kChecks.size(), 1, [&](uint64_t begin, uint64_t end) {
@@ -83,7 +86,8 @@ bool VerifyReport::ok() const {
 }
 
 std::string_view VerifyReport::DialectName() const {
-  return single_file && dialect != Dialect::kGguf ? "safetensors" : TraitsOf(dialect).name;
+  const DialectTraits& traits = TraitsOf(dialect);
+  return single_file && traits.container == Container::kSafetensors ? "safetensors" : traits.name;
 }
 
 std::string_view RelativePath(const VerifyReport& report, const Finding& finding) {
@@ -128,18 +132,15 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
                                       Listener& listener) {
   SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
   SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path, options.threads));
-  if (checkpoint.dialect() == Dialect::kGguf && !options.targets.empty()) {
-    return InputError("CK-unsupported-dialect",
-                      fmt::format("is a GGUF checkpoint, which {} does not read",
-                                  options.targets.front().name),
-                      "slim-convert --to ascendv1 makes one of it that it reads")
-        .WithPath(path);
-  }
   SLIM_TRY(SystemProblem(checkpoint));
   VerifyContext context(checkpoint, selection, options.targets);
   CheckContainer(context);
   SLIM_TRY(context.ReadForeign());
-  if (!checkpoint.is_single_file()) CheckDirectory(context, options);
+  if (checkpoint.is_single_file()) {
+    CheckLoaders(context, options.deep);
+  } else {
+    CheckDirectory(context, options);
+  }
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
   VerifyReport report;
   report.path = path;

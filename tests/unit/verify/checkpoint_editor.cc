@@ -81,7 +81,7 @@ std::string CheckpointEditor::Write() {
       map.weight_map.emplace_back(tensor, name);
       *map.total_size += edited.bytes.size();
     }
-    const SafetensorsLayout layout = LayOutSafetensors(specs).value();
+    const SafetensorsLayout layout = LayOutSafetensors(specs, metadata).value();
     std::string file(layout.file_size, '\0');
     file.replace(0, layout.header.size(), layout.header);
     for (size_t i = 0; i < specs.size(); ++i)

@@ -48,9 +48,10 @@ class CheckpointEditor {
 
   std::map<std::string, EditedTensor> tensors;
   std::vector<std::pair<std::string, Json>> globals;
-  std::map<std::string, std::string> files;  // side files, config.json among them
-  std::string weight_stem;                   // "quant_model_weights"
-  std::string description_name;              // empty: none
+  std::map<std::string, std::string> files;                   // side files, config.json among them
+  std::vector<std::pair<std::string, std::string>> metadata;  // of every weight file
+  std::string weight_stem;                                    // "quant_model_weights"
+  std::string description_name;                               // empty: none
   uint32_t shard_count = 1;
   bool shard_names = false;
   bool with_index = false;

@@ -12,6 +12,10 @@
 #include "verify/checkpoint_editor.h"
 
 namespace slim {
+
+std::set<std::string> RulesWithContainerCases();      // for findings_test.cc
+std::set<std::string> RulesWithNearContainerCases();  // for findings_test.cc
+
 namespace {
 
 struct FileCase {
@@ -107,6 +111,65 @@ std::string WithLength(const std::string& header, const std::string& data) {
   return file + header + data;
 }
 
+// What comes closest to each of them and is sound, or breaks another rule.
+std::vector<FileCase> NearFileCases() {
+  const std::string two = fmt::format(
+      R"({{"t":{{{}}},"u":{{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}}})", kGood);
+  const std::string both(16, '\0');
+  const auto padded = [](const std::string& header) {
+    return header + std::string((8 - header.size() % 8) % 8, ' ');
+  };
+  return {
+      {"ST-empty-header", "{}", ""},
+      {"ST-not-an-object", " {}", ""},
+      {"ST-missing-field", Tensor(R"("data_offsets":[0,8],"shape":[2],"dtype":"F32")")},
+      {"ST-unknown-field", R"({"__metadata__":{"x":"1"}})", ""},
+      {"ST-duplicate-field", two, both},
+      {"ST-duplicate-tensor", two, both},
+      {"ST-duplicate-metadata", fmt::format(R"({{"__metadata__":{{}},"metadata":{{{}}}}})", kGood)},
+      {"ST-duplicate-metadata-key", R"({"__metadata__":{"a":"1","A":"2"}})", ""},
+      {"ST-unknown-dtype", Tensor(R"("dtype":"U32","shape":[2],"data_offsets":[0,8])")},
+      {"ST-rank", Tensor(fmt::format(R"("dtype":"F32","shape":[2{}],"data_offsets":[0,8])",
+                                     fmt::join(std::vector<std::string>(63, ",1"), "")))},
+      {"ST-offset-count", Tensor(R"("dtype":"F32","shape":[2],"data_offsets":[ 0 , 8 ])")},
+      {"ST-reversed-offsets", Tensor(R"("dtype":"F32","shape":[0],"data_offsets":[0,0])"), ""},
+      {"ST-size-mismatch", Tensor(R"("dtype":"F32","shape":[1,2],"data_offsets":[0,8])")},
+      {"ST-size-overflow",
+       Tensor(R"("dtype":"F32","shape":[134217728,134217728],"data_offsets":[0,8])")},
+      {"ST-partial-byte", Tensor(R"("dtype":"F4","shape":[4],"data_offsets":[0,2])"), "12"},
+      {"ST-hole-or-overlap", two, both},
+      {"ST-truncated", Tensor(kGood), "12345678"},
+      {"ST-trailing-bytes", Tensor(kGood), "12345678"},
+      {"ST-unaligned", padded(Tensor(kGood))},
+      {"JSON-syntax", fmt::format("{{\"t\" :\t{{{}}} }}", kGood)},
+      {"JSON-type", Tensor(R"("dtype":"F32","shape":[],"data_offsets":[0,4])"), "1234"},
+      {"JSON-utf8", fmt::format("{{\"\xC3\xA9\":{{{}}}}}", kGood)},
+      {"JSON-control-character", fmt::format(R"({{"a\nb":{{{}}}}})", kGood)},
+      {"JSON-surrogate", fmt::format(R"({{"\ud83d\ude00":{{{}}}}})", kGood)},
+      {"JSON-number", Tensor(R"("dtype":"F32","shape":[0],"data_offsets":[0,0])"), ""},
+      {"JSON-trailing", "{} \n\t ", ""},
+  };
+}
+
+std::vector<RawCase> NearRawCases() {
+  std::string large(16, '\0');
+  StoreLe<uint64_t>(large.data(), 100'000'000);
+  return {{"ST-too-short", std::string(8, '\0')},
+          {"ST-foreign-format", std::string("\2\0\0\0\0\0\0\0{}", 10)},
+          {"ST-header-too-large", large},
+          {"ST-header-past-end", std::string("\2\0\0\0\0\0\0\0{}", 10)}};
+}
+
+std::vector<ConfigCase> NearConfigCases() {
+  std::string many = "{\"a\":[0";
+  for (int i = 0; i < 100'000; ++i) many += ",0";
+  return {{"JSON-bom", "{\"a\":\"\xEF\xBB\xBF\"}"},
+          {"JSON-nul", "{}\n"},
+          {"JSON-duplicate-key", R"({"a":1,"b":{"a":1}})"},
+          {"JSON-too-deep", "{\"a\":" + std::string(50, '[') + std::string(50, ']') + "}"},
+          {"JSON-too-many-values", many + "]}"}};
+}
+
 class SpoiledFile : public testing::TestWithParam<FileCase> {};
 TEST_P(SpoiledFile, FiresItsRuleOnly) {
   Scratch scratch;
@@ -132,6 +195,30 @@ TEST_P(SpoiledConfig, FiresItsRule) {
 }
 INSTANTIATE_TEST_SUITE_P(Config, SpoiledConfig, testing::ValuesIn(ConfigCases()));
 
+class NearFile : public testing::TestWithParam<FileCase> {};
+TEST_P(NearFile, DoesNotFireItsRule) {
+  Scratch scratch;
+  const std::string path =
+      scratch.Write("x.safetensors", WithLength(GetParam().header, GetParam().data));
+  EXPECT_FALSE(Rules(path).contains(GetParam().rule));
+}
+INSTANTIATE_TEST_SUITE_P(Header, NearFile, testing::ValuesIn(NearFileCases()));
+
+class NearStart : public testing::TestWithParam<RawCase> {};
+TEST_P(NearStart, DoesNotFireItsRule) {
+  Scratch scratch;
+  EXPECT_FALSE(Rules(scratch.Write("x.safetensors", GetParam().bytes)).contains(GetParam().rule));
+}
+INSTANTIATE_TEST_SUITE_P(Start, NearStart, testing::ValuesIn(NearRawCases()));
+
+class NearConfig : public testing::TestWithParam<ConfigCase> {};
+TEST_P(NearConfig, DoesNotFireItsRule) {
+  CheckpointEditor editor("golden/models/mini-qwen2-bfloat16");
+  editor.files["config.json"] = GetParam().text;
+  EXPECT_FALSE(Rules(editor.Write()).contains(GetParam().rule));
+}
+INSTANTIATE_TEST_SUITE_P(Config, NearConfig, testing::ValuesIn(NearConfigCases()));
+
 // A global of the description may reach the limit of one JSON value, config.json cannot: it is
 // refused as a file before.
 TEST(SpoiledDescription, TooLargeAValue) {
@@ -141,6 +228,15 @@ TEST(SpoiledDescription, TooLargeAValue) {
         << "{\"metadata\": \"" << std::string((64U << 20) + 1, 'x') << "\"}";
   };
   EXPECT_TRUE(Rules(editor.Write()).contains("JSON-too-large"));
+}
+
+TEST(NearDescription, ALargeValue) {
+  CheckpointEditor editor("golden/one-click/mini-qwen2-bfloat16/w8a8-static");
+  editor.after = [](const std::string& directory) {
+    std::ofstream(directory + "/quant_model_description.json")
+        << "{\"metadata\": \"" << std::string(1U << 20, 'x') << "\"}";
+  };
+  EXPECT_FALSE(Rules(editor.Write()).contains("JSON-too-large"));
 }
 
 // A file by itself is judged as a container: no config.json, names or labels are asked for.
@@ -159,6 +255,14 @@ TEST(SingleFile, SoundContainerHasNoFinding) {
 }
 
 }  // namespace
+
+std::set<std::string> RulesWithNearContainerCases() {
+  std::set<std::string> rules = {"JSON-too-large"};
+  for (const FileCase& c : NearFileCases()) rules.insert(c.rule);
+  for (const RawCase& c : NearRawCases()) rules.insert(c.rule);
+  for (const ConfigCase& c : NearConfigCases()) rules.insert(c.rule);
+  return rules;
+}
 
 std::set<std::string> RulesWithContainerCases() {
   std::set<std::string> rules = {"JSON-too-large"};

@@ -17,6 +17,16 @@ std::set<std::string> RulesWithContainerCases();  // container_test.cc
 std::set<std::string> RulesWithManifestCases();   // manifest_test.cc
 std::set<std::string> RulesWithLoaderCases();     // loader_test.cc
 std::set<std::string> RulesWithForeignCases();    // foreign_test.cc
+std::set<std::string> RulesWithPartsCases();      // parts_test.cc
+std::set<std::string> RulesWithFileCases();       // other_files_test.cc
+
+std::set<std::string> RulesWithNearCases();  // near_test.cc
+std::set<std::string> RulesWithNearContainerCases();
+std::set<std::string> RulesWithNearManifestCases();
+std::set<std::string> RulesWithNearLoaderCases();
+std::set<std::string> RulesWithNearForeignCases();
+std::set<std::string> RulesWithNearPartsCases();
+std::set<std::string> RulesWithNearFileCases();
 
 namespace {
 
@@ -414,11 +424,24 @@ TEST(Coverage, EveryRuleHasACase) {
   tested.merge(RulesWithManifestCases());
   tested.merge(RulesWithLoaderCases());
   tested.merge(RulesWithForeignCases());
+  tested.merge(RulesWithPartsCases());
+  tested.merge(RulesWithFileCases());
   tested.insert("SIDE-no-configuration");  // below
   for (const Case& c : kFileCases) tested.insert(c.rule);
   for (const Case& c : kMetadataCases) tested.insert(c.rule);
   for (const Case& c : kLayerCases) tested.insert(c.rule);
   for (const Case& c : kValueCases) tested.insert(c.rule);
+  for (const Rule& rule : AllRules()) EXPECT_TRUE(tested.contains(std::string(rule.id))) << rule.id;
+}
+
+TEST(Coverage, EveryRuleHasANearMiss) {
+  std::set<std::string> tested = RulesWithNearCases();
+  tested.merge(RulesWithNearContainerCases());
+  tested.merge(RulesWithNearManifestCases());
+  tested.merge(RulesWithNearLoaderCases());
+  tested.merge(RulesWithNearForeignCases());
+  tested.merge(RulesWithNearPartsCases());
+  tested.merge(RulesWithNearFileCases());
   for (const Rule& rule : AllRules()) EXPECT_TRUE(tested.contains(std::string(rule.id))) << rule.id;
 }
 

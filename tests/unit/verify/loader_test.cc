@@ -12,7 +12,8 @@
 
 namespace slim {
 
-std::set<std::string> RulesWithLoaderCases();  // for findings_test.cc
+std::set<std::string> RulesWithLoaderCases();      // for findings_test.cc
+std::set<std::string> RulesWithNearLoaderCases();  // for findings_test.cc
 
 namespace {
 
@@ -309,6 +310,147 @@ TEST_P(Loaders, TheSoundOneBesideItIsNot) {
 
 INSTANTIATE_TEST_SUITE_P(Rules, Loaders, testing::ValuesIn(kCases));
 
+// Changed where the rule looks, and still what the loader takes, or another rule's business.
+struct NearLoaderCase {
+  const char* rule;
+  const char* loader;
+  const char* base;
+  void (*change)(CheckpointEditor&);
+  uint32_t tp = 0;
+  std::optional<Chip> chip = {};
+};
+
+void PrintTo(const NearLoaderCase& c, std::ostream* out) { *out << c.rule << " " << c.loader; }
+
+// A second weight file with a tensor of its own.
+void AddFile(const std::string& directory) {
+  const std::string header = R"({"z":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}  )";
+  std::ofstream(directory + "/zz.safetensors", std::ios::binary)
+      << static_cast<char>(header.size()) << std::string(7, '\0') << header;
+}
+
+const NearLoaderCase kNearCases[] = {
+    {"LD-dtype", "mindie", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("torch_dtype", "float16"); }},
+    {"LD-model-type", "mindie", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("model_type", "qwen3"); }},
+    {"LD-token-ids", "mindie-atb", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("eos_token_id", 319); }},
+    {"LD-quantize", "mindie-atb", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("quantize", "w8a8"); }},
+    {"LD-group-size", "mindie-atb", kStatic,
+     [](CheckpointEditor& e) { SetGlobal(e, "group_size", 128); }},
+    {"LD-quantization-config", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("quantization_config", Json()); }},
+    {"LD-description", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { e.files["quant_model_description_w8a8.json"] = "{}"; }},
+    {"LD-foreign-format", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) {
+       e.SetConfig("quantization_config", Json::Object().Set("quant_method", "ascend"));
+     }},
+    {"LD-index", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) {
+       e.after = [](const std::string& d) {
+         std::filesystem::copy_file(d + "/quant_model_weights.safetensors.index.json",
+                                    d + "/model.safetensors.index.json",
+                                    std::filesystem::copy_options::overwrite_existing);
+       };
+     }},
+    {"LD-duplicate-tensor", "mindie", kStatic, [](CheckpointEditor& e) { e.after = AddFile; }},
+    {"LD-unreadable-file", "mindie", kStatic, [](CheckpointEditor& e) { e.after = AddFile; }},
+    {"LD-permissions", "mindie", kStatic,
+     [](CheckpointEditor& e) {
+       e.after = [](const std::string& d) {
+         std::filesystem::permissions(d + "/quant_model_weights-00001-of-00001.safetensors",
+                                      std::filesystem::perms(0755));
+       };
+     }},
+    {"LD-side-file", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) {
+       e.SetConfig("auto_map", Json::Object().Set("AutoConfig", "configuration_mini.MiniConfig"));
+       e.files["configuration_mini.py"] = "class MiniConfig: pass";
+     }},
+    {"LD-expert-differs", "vllm-ascend", kDynamic,
+     [](CheckpointEditor& e) {
+       e.SetConfig("model_type", "some_moe");
+       AddExpert(e, 0, "W8A8_DYNAMIC");
+       AddExpert(e, 1, "W8A8_DYNAMIC");
+     }},
+    {"LD-missing-entry", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { e["model.norm.weight"].label.clear(); }},
+    {"LD-type", "vllm-ascend", kStatic, [](CheckpointEditor& e) { Label(e, kO, "W8A8_DYNAMIC"); }},
+    {"LD-mixed-group", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { Label(e, kO, "W8A8_DYNAMIC"); }},
+    {"LD-mixed-module", "vllm-mindspore", kStatic,
+     [](CheckpointEditor& e) {
+       for (auto& [name, tensor] : e.tensors) {
+         const std::string weight = name.substr(0, name.rfind('.')) + ".weight";
+         if (name.ends_with(".bias") && e.tensors.contains(weight)) tensor.label = e[weight].label;
+       }
+     }},
+    {"LD-name-prefix", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) {
+       e.Add("model.layers.0.self_attn.o_pro.weight", DType::kBF16, {4, 64}, "FLOAT");
+     }},
+    {"LD-float-module", "mindie", kStatic,
+     [](CheckpointEditor& e) {
+       e.Add("lm_head.weight", DType::kF32, {320, 64}, "FLOAT");
+     }},
+    {"LD-draft-layer", "sglang", kDynamic,
+     [](CheckpointEditor& e) {
+       e.SetConfig("model_type", "some_moe");
+       e.Add("model.layers.2.self_attn.q_proj.weight", DType::kBF16, {64, 64}, "FLOAT");
+     }},
+    {"LD-kv-cache", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { SetGlobal(e, "kv_quant_type", "C8"); }},
+    {"LD-known-limit", "vllm-ascend", kDynamic,
+     [](CheckpointEditor& e) { e.SetConfig("model_type", "gemma3"); }},
+    {"LD-launch", "vllm-ascend@0.16", kStatic,
+     [](CheckpointEditor& e) { SetGlobal(e, "version", "1.0.1"); }},
+    {"LD-missing-tensor", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) {
+       e.tensors.erase("lm_head.weight");
+       e.SetConfig("tie_word_embeddings", true);
+     }},
+    {"LD-unknown-tensor", "mindie", kStatic,
+     [](CheckpointEditor& e) {
+       e.Add("model.layers.0.self_attn.heads_rotation", DType::kF32, {4, 4}, "");
+     }},
+    {"LD-unread-tensor", "vllm-ascend", kDynamic,
+     [](CheckpointEditor& e) { e.Add(kO + ".bias", DType::kF32, {64}, "FLOAT"); }},
+    {"LD-shape", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { e.Add("model.norm.weight", DType::kF32, {64}, "FLOAT"); }},
+    {"LD-cast", "mindie", kStatic,
+     [](CheckpointEditor& e) { e.Set<float>(kO + ".input_offset", 0, 127.0F); }},
+    {"LD-deq-flavour", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("torch_dtype", "float32"); }},
+    {"LD-input-scale", "mindie", kStatic,
+     [](CheckpointEditor& e) {
+       const auto scale = LoadLe<float>(e[kO + ".input_scale"].bytes.data());
+       e.Set<float>(kO + ".input_scale", 0, 2 * scale);
+     }},
+    {"LD-offset", "vllm-ascend", kDynamic,
+     [](CheckpointEditor& e) { e.Set<float>(kO + ".weight_offset", 3, -0.0F); }},
+    {"LD-chip", "vllm-ascend", kDynamic,
+     [](CheckpointEditor& e) { e.SetConfig("max_position_embeddings", 321); }, 0, Chip::kA2},
+    {"LD-parallel", "vllm-ascend", kStatic,
+     [](CheckpointEditor& e) { e.SetConfig("max_position_embeddings", 321); }, 2},
+};
+
+class NearLoaders : public testing::TestWithParam<NearLoaderCase> {};
+
+TEST_P(NearLoaders, DoesNotFireItsRule) {
+  const NearLoaderCase& c = GetParam();
+  CheckpointEditor editor(c.base);
+  c.change(editor);
+  const VerifyReport report =
+      Judge(editor, c.loader, c.tp == 0 ? std::nullopt : std::optional(c.tp), c.chip);
+  const Finding* finding = Find(report, c.rule);
+  EXPECT_EQ(finding, nullptr) << finding->tensor << ": " << finding->message;
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, NearLoaders, testing::ValuesIn(kNearCases));
+
 // The bases themselves: what the loaders accept has no error.
 TEST(Sound, NoErrorWhereTheLoaderAccepts) {
   for (const char* base : {kStatic, kDynamic}) {
@@ -350,6 +492,12 @@ TEST(Severity, KernelsNeedAChip) {
 }
 
 }  // namespace
+
+std::set<std::string> RulesWithNearLoaderCases() {
+  std::set<std::string> rules;
+  for (const NearLoaderCase& c : kNearCases) rules.insert(c.rule);
+  return rules;
+}
 
 std::set<std::string> RulesWithLoaderCases() {
   std::set<std::string> rules;

@@ -15,6 +15,7 @@
 namespace slim {
 
 std::set<std::string> RulesWithManifestCases();
+std::set<std::string> RulesWithNearManifestCases();
 
 namespace {
 
@@ -89,6 +90,33 @@ const std::vector<Case>& Cases() {
   return cases;
 }
 
+// Close to each of them, and not it: what is found instead has another name.
+const std::vector<Case>& NearCases() {
+  static const std::vector<Case> cases = {
+      {"MAN-changed-tensor", "", "", [](CheckpointEditor& e) { e.files["merges.txt"][0] ^= 1; }},
+      {"MAN-swapped-tensor", "", "",
+       [](CheckpointEditor& e) {
+         e[kK + ".weight"].bytes = e["model.layers.0.self_attn.v_proj.weight"].bytes;
+         e[kK + ".weight"].bytes[0] ^= 1;
+       }},
+      {"MAN-missing-tensor", "", "",
+       [](CheckpointEditor& e) {
+         e["model.norm.weight"].shape = {8, 8};
+       }},
+      {"MAN-extra-tensor", "", "",
+       [](CheckpointEditor& e) { e.tensors.erase("model.norm.weight"); }},
+      {"MAN-changed-value", "", "", [](CheckpointEditor& e) { e.files["config.json"] += ' '; }},
+      {"MAN-changed-file", "", "",
+       [](CheckpointEditor& e) { e.SetConfig("rms_norm_eps", Json::Real(0.5)); }},
+      {"MAN-missing-file", "", "", [](CheckpointEditor& e) { e.files["tokenizer.json"].clear(); }},
+      {"MAN-extra-file", "", "", [](CheckpointEditor& e) { e.files[".notes.json"] = "{}"; }},
+      {"MAN-extra-weights", "", "",
+       [](CheckpointEditor& e) { e.files["more.safetensors.txt"] = "?"; }},
+      {"MAN-changed-header", "", "", [](CheckpointEditor& e) { e[kQ + ".weight"].bytes[17] ^= 1; }},
+  };
+  return cases;
+}
+
 // A checkpoint with a side file that is no JSON.
 void Prepare(CheckpointEditor& editor) { editor.files["merges.txt"] = "a b\n"; }
 
@@ -113,6 +141,23 @@ TEST_P(SpoiledSince, IsNamed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Manifest, SpoiledSince, testing::ValuesIn(Cases()));
+
+class NearSince : public testing::TestWithParam<Case> {};
+
+TEST_P(NearSince, DoesNotFireItsRule) {
+  const Scratch scratch;
+  CheckpointEditor editor(kBase);
+  Prepare(editor);
+  const ManifestOptions options = {.file = scratch / "manifest", .threads = 2};
+  ASSERT_TRUE(WriteManifest(editor.Write(), options, {}, SilentListener()).ok());
+  GetParam().spoil(editor);
+  const auto report = CheckManifest(editor.Write(), options, SilentListener());
+  ASSERT_TRUE(report.ok()) << report.error().ToString();
+  const Finding* finding = Find(*report, GetParam().rule);
+  EXPECT_EQ(finding, nullptr) << finding->message;
+}
+
+INSTANTIATE_TEST_SUITE_P(Manifest, NearSince, testing::ValuesIn(NearCases()));
 
 TEST(Manifest, AnUntouchedCopyIsTheSame) {
   const Scratch scratch;
@@ -268,6 +313,13 @@ TEST(Sha256List, ThreeSpellings) {
 }
 
 }  // namespace
+
+std::set<std::string> RulesWithNearManifestCases() {
+  // Sha256List.ThreeSpellings: a list that names every weight file, and one that is sound.
+  std::set<std::string> rules = {"MAN-malformed", "MAN-unlisted-file"};
+  for (const Case& near : NearCases()) rules.insert(near.rule);
+  return rules;
+}
 
 std::set<std::string> RulesWithManifestCases() {
   std::set<std::string> rules = {"MAN-malformed", "MAN-changed-header", "MAN-unlisted-file"};

@@ -56,7 +56,7 @@ TEST(Rule, DialectsByName) {
   EXPECT_EQ(DialectsOf(*FindRule("ST-truncated")),
             (std::vector<std::string>{"hf", "ascendv1", "ascendv1-v0", "mindie", "mindie-parts",
                                       "compressed-tensors", "gptq", "awq", "fp8-block",
-                                      "golden-stick", "gguf", "file"}));
+                                      "golden-stick", "gguf", "torch-bin", "npy", "file"}));
 }
 
 }  // namespace
