@@ -14,10 +14,15 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+import foreign_checkpoints  # noqa: E402
+import sparse_checkpoint  # noqa: E402
+
 GOLDEN = ROOT / "testdata" / "golden"
 SHARED = ROOT.parent / "shared"
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
@@ -25,6 +30,8 @@ COUNT = int(os.environ.get("SLIM_CORRUPTIONS", "300"))
 BASES = [GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static", GOLDEN / "traditional" / "mini-qwen2-bfloat16" / "m0-w8a8-m1",
          GOLDEN / "one-click" / "mini-qwen3-float16" / "w8a8-static"]
 PAGE = 4096
+DIALECTS = {"hf", "ascendv1", "ascendv1-v0", "mindie", "mindie-parts", "gptq", "awq", "fp8-block", "compressed-tensors", "golden-stick",
+            "gguf", "torch-bin", "npy"}
 
 
 def shares():
@@ -272,11 +279,11 @@ class Corruption(unittest.TestCase):
         folder.mkdir(parents=True)
         blobs = folder.parent / "blobs"
         blobs.mkdir()
-        for index, file in enumerate(sorted(golden.iterdir())):
-            if not file.is_file():
-                continue
+        for index, file in enumerate(sorted(path for path in golden.rglob("*") if path.is_file())):
             (blobs / str(index)).symlink_to(file) if number % 3 else shutil.copyfile(file, blobs / str(index))
-            (folder / file.name).symlink_to(pathlib.Path("..") / "blobs" / str(index))
+            place = folder / file.relative_to(golden)
+            place.parent.mkdir(exist_ok=True)
+            place.symlink_to(pathlib.Path(*[".."] * len(place.relative_to(folder.parent).parents[:-1]), "blobs", str(index)))
         for extra in ("README.md", "LICENSE", ".gitattributes", "notes.txt")[:number % 5]:
             (folder / extra).write_text("harmless\n")
         if number % 2:
@@ -304,11 +311,29 @@ class Corruption(unittest.TestCase):
             if template is not None:
                 (folder / "chat_template.jinja").write_text(template)
 
+    def other_layouts(self):
+        """What no golden has: made from the goldens, those of other ecosystems by a writer of the tests' own."""
+        made = self.folder / "made"
+        made.mkdir()
+        for name, make in foreign_checkpoints.LAYOUTS.items():
+            make(GOLDEN / "models" / "mini-qwen2-bfloat16", made / name)
+        sparse_checkpoint.make(made / "sparse")
+        conversions = {"parts": (made / "sparse", "--to", "mindie-parts", "--tp", "2", "--dtype", "fp16", "--allow-loss"),
+                       "gguf": (GOLDEN / "models" / "mini-qwen2-bfloat16", "--to", "gguf"),
+                       "gguf-q8": (GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-dynamic", "--to", "gguf", "--allow-loss"),
+                       "npy": (GOLDEN / "one-click" / "mini-qwen3-float16" / "w8a8-static", "--to", "npy")}
+        for name, arguments in conversions.items():
+            subprocess.run([BIN / "slim-convert", "-q", *arguments, "-o", made / name], check=True)
+        (made / "torch").mkdir()
+        shutil.copyfile(ROOT / "tests" / "fuzz" / "corpus" / "torch_file" / "state_dict", made / "torch" / "pytorch_model.bin")
+        (made / "torch" / "config.json").write_text('{"model_type": "other", "torch_dtype": "float32"}')
+        return sorted(made.iterdir())
+
     def test_no_false_alarm(self):
         """200 untouched ones: no error without a manifest, no finding with one."""
         folders = [GOLDEN, ROOT / "testdata" / "foreign"] + [folder for folder in (SHARED / "golden",) if folder.is_dir()]
         goldens = sorted({path.parent.name + str(path.parent.parent.name): path.parent
-                          for folder in folders for path in folder.rglob("config.json")}.values())
+                          for folder in folders for path in folder.rglob("config.json")}.values()) + self.other_layouts()
         paths = [self.untouched(number, goldens[number % len(goldens)]) for number in range(200)]
         dialects = set()
         for report in self.run_tool("--deep", paths=paths)["reports"]:
@@ -317,6 +342,7 @@ class Corruption(unittest.TestCase):
         self.run_tool("--manifest", "write", paths=paths)
         for report in self.run_tool("--manifest", "check", paths=paths)["reports"]:
             self.assertEqual(report["findings"], [])
+        self.assertLessEqual(DIALECTS, dialects)
         print(f"no false alarm on {len(paths)} untouched copies of {len(goldens)} checkpoints: {', '.join(sorted(dialects))}")
 
 
