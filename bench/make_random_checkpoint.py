@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes a random float checkpoint in the shape of a small Qwen2 (0.5 billion parameters unless told otherwise), for timing.
 
-usage: make_random_checkpoint.py OUT [--layers N] [--hidden N] [--vocab N] [--dtype bf16|fp32]
-Needs nothing but Python. The values are noise with a plausible spread; the tokenizer is that of testdata/models/tiny-qwen2.
+usage: make_random_checkpoint.py OUT [--layers N] [--hidden N] [--vocab N] [--dtype bf16|fp32] [--slow-tokenizer]
+Needs nothing but Python. The values are noise with a plausible spread; the tokenizer is that of testdata/models/tiny-qwen2,
+with --slow-tokenizer also as the vocab.json and merges.txt that msModelSlim loads.
 """
 import argparse
 import json
@@ -44,6 +45,7 @@ def main():
     parser.add_argument("--hidden", type=int, default=896)
     parser.add_argument("--vocab", type=int, default=151936)
     parser.add_argument("--dtype", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument("--slow-tokenizer", action="store_true")
     args = parser.parse_args()
     width, name = (2, "BF16") if args.dtype == "bf16" else (4, "F32")
     args.out.mkdir(parents=True)
@@ -72,6 +74,11 @@ def main():
     (args.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     for side in ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json"):
         shutil.copy(ROOT / "testdata/models/tiny-qwen2" / side, args.out / side)
+    if args.slow_tokenizer:
+        model = json.loads((args.out / "tokenizer.json").read_text())["model"]
+        (args.out / "vocab.json").write_text(json.dumps(model["vocab"]))
+        merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
+        (args.out / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
 
 
 main()

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "checkpoint/dialects/mindie_parts.h"
+#include "checkpoint/side_files.h"
 #include "checkpoint/sparse_codec.h"
 #include "convert/parts.h"
 #include "model/tensor_parallel.h"
@@ -66,11 +67,12 @@ Status PartWriter::Finish(OutputDirectory& directory) {
   return directory.WriteFile(fmt::format("{}/{}", name, file), description.Write(2));
 }
 
-Receipt PartsReceipt(const ConvertPlan& plan) {
+Receipt PartsReceipt(const ConvertPlan& plan, const std::string& input) {
   Receipt receipt;
   receipt.tool = "slim-convert";
   receipt.configuration.Set("from", DialectName(plan.from));
   receipt.configuration.Set("to", DialectName(plan.to));
+  if (ReceiptCorrectsBias(input)) receipt.configuration.Set(kBiasCorrectionKey, true);
   receipt.loss_class = LossClassName(plan.loss);
   if (const TensorPlan* worst = plan.WorstTensor(); worst != nullptr) {
     receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));

@@ -418,7 +418,7 @@ Status Joiner::Write(const std::string& output, const OutputOptions& output_opti
     SLIM_TRY(writer.CopySideFile(file, side.name));
   }
   SLIM_TRY(writer.Finish());
-  Receipt receipt = PartsReceipt(plan_);
+  Receipt receipt = PartsReceipt(plan_, path_);
   for (uint64_t rank = 0; rank < parts_.size(); ++rank) {
     SLIM_ASSIGN(std::vector<FileDigest> files, DigestInputs(parts_[rank], {}, pool_));
     for (FileDigest& file : files) {

@@ -9,6 +9,7 @@
 #include "diff/compare.h"
 #include "model/modules.h"
 #include "os/output.h"
+#include "quant/advice.h"
 #include "quant/analyze.h"
 #include "quant/quantize.h"
 
@@ -162,9 +163,11 @@ class FallbackSearch {
   }
 
   Error Unmeetable() const {
+    AdviceSituation at = SituationOf(plan_, options_);
+    at.falls_back = true;
     return InputError("QU-budget",
                       fmt::format("no quantized layer is left within a budget of kl={}", budget_),
-                      "raise the budget, or choose a type that loses less");
+                      "raise the budget; " + AdviceLine(AdviceTopic::kAccuracy, at));
   }
 
   // A group that the ranking puts too high may not be needed.

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "model/modules.h"
+#include "quant/advice.h"
 #include "quant/flex_smooth.h"
 #include "quant/second_moments.h"
 #include "quant/stages.h"
@@ -218,14 +219,7 @@ Result<ExpertStorage> ChooseStorage(const QuantPlan& plan, const QuantOptions& o
     needed = MemoryNeed(plan, options, texts, ExpertStorage::kStreamed, ranks);
     if (needed <= limit) return ExpertStorage::kStreamed;
   }
-  std::string advice;
-  if (plan.needs_calibration) {
-    advice =
-        "fewer or shorter samples (--calib) need less, and so does a type without calibration: "
-        "w8a16, or w8a8_dynamic with --smooth none";
-    if (options.recipe.propagate == Propagation::kQuantized)
-      advice = "--propagate float needs less; " + advice;
-  }
+  const std::string advice = AdviceLine(AdviceTopic::kMemory, SituationOf(plan, options));
   if (options.max_memory > 0) {
     return UsageError(
         fmt::format("--max-memory is {}, this run needs {}", HumanSize(limit), HumanSize(needed)),

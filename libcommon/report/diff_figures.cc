@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
+#include "quant/advice.h"
 #include "report/diff_report.h"
 
 namespace slim {
@@ -144,6 +146,17 @@ std::string DiffVerdict(const DiffResult& result) {
   }
   if (failed.empty()) return "every limit is met";
   return "limit not met: " + Join(failed, ", ");
+}
+
+std::vector<std::string_view> DiffAdvice(const DiffResult& result) {
+  const auto quantized = [](const std::string& label) {
+    const auto scheme = ParseSchemeLabel(label);
+    return scheme && *scheme != Scheme::kFloat;
+  };
+  const std::vector<std::string>& types = result.second.types;
+  if (result.passed() || result.non_finite || std::none_of(types.begin(), types.end(), quantized))
+    return {};
+  return AdviceFor(AdviceTopic::kAccuracy, SituationOf(types));
 }
 
 std::string DisableNamesLine(const BisectResult& bisect) {

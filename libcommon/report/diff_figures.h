@@ -26,6 +26,8 @@ std::string_view DiffSideName(Side side);  // "first", "second"
 std::string NonFiniteText(const DiffResult& result);
 // "mean KL divergence 0.2 > 0.1"
 std::string ThresholdText(const ThresholdResult& threshold);
+// What to try when a limit is not met; empty when all are, and when the second is not quantized.
+std::vector<std::string_view> DiffAdvice(const DiffResult& result);
 std::string SixDigits(double value);  // six significant digits
 
 }  // namespace slim

@@ -78,6 +78,11 @@ std::string Summary(const DiffResult& result) {
                          EscapeMarkup(ThresholdText(threshold)));
     out += "</ul>\n";
   }
+  const std::vector<std::string_view> advice = DiffAdvice(result);
+  if (!advice.empty()) out += "<p class=\"why\">What slim-quant can do about it:</p><ul>\n";
+  for (const std::string_view text : advice)
+    out += fmt::format("<li>{}</li>\n", EscapeMarkup(text));
+  if (!advice.empty()) out += "</ul>\n";
   return out + "</section>\n";
 }
 

@@ -170,6 +170,12 @@ Json DiffReportJson(const DiffResult& result, std::span<const Metric> metrics) {
   if (result.layers) json.Set("layers", LayersJson(result));
   if (result.bisect) json.Set("bisect", BisectJson(*result.bisect));
   if (result.weights) json.Set("weights", WeightsJson(*result.weights));
+  const std::vector<std::string_view> advice = DiffAdvice(result);
+  if (!advice.empty()) {
+    Json texts = Json::Array();
+    for (const std::string_view text : advice) texts.Push(text);
+    json.Set("advice", std::move(texts));
+  }
   return json.Set("thresholds", ThresholdsJson(result));
 }
 

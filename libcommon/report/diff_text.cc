@@ -215,6 +215,11 @@ std::string DiffReportText(const DiffResult& result, std::span<const Metric> met
     out += Line(threshold.met ? "met" : "not met",
                 fmt::format("--{}: {}", threshold.kind->flag, ThresholdText(threshold)));
   }
+  std::string_view label = "try, slim-quant";
+  for (const std::string_view advice : DiffAdvice(result)) {
+    out += Line(label, advice);
+    label = "";
+  }
   if (result.layers) out += LayersText(result);
   if (result.bisect) out += BisectText(*result.bisect);
   if (result.weights) out += WeightsText(*result.weights);

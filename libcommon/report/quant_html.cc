@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "quant/advice.h"
 #include "report/html_page.h"
 #include "report/linear_groups.h"
 #include "report/markup.h"
@@ -409,6 +410,24 @@ std::string LinearsHtml(const std::vector<Row>& rows) {
   return out + "</tbody></table></div></section>\n";
 }
 
+std::string AdviceHtml(const QuantPlan& plan, const QuantOptions& options) {
+  const AdviceSituation at = SituationOf(plan, options);
+  std::string out = "<section><h2>What to try</h2>\n";
+  for (const auto& [topic, title] :
+       {std::pair{AdviceTopic::kAccuracy, "When the model lost too much"},
+        std::pair{AdviceTopic::kMemory, "When memory is short"}}) {
+    const std::vector<std::string_view> texts = AdviceFor(topic, at);
+    if (texts.empty()) continue;
+    out += fmt::format("<h3>{}</h3>\n<ul>\n", title);
+    for (const std::string_view text : texts)
+      out += fmt::format("<li>{}</li>\n", EscapeMarkup(text));
+    out += "</ul>\n";
+  }
+  return out +
+         "<p class=\"why\">slim-diff says what quantization cost: slim-diff MODEL OUTPUT"
+         "</p></section>\n";
+}
+
 }  // namespace
 
 std::string QuantHtml(const QuantSummary& summary, const QuantPlan& plan,
@@ -422,7 +441,8 @@ std::string QuantHtml(const QuantSummary& summary, const QuantPlan& plan,
                 .style = style,
                 .body = {}};
   page.body = OverviewHtml(summary, plan, options) + FloatHtml(plan) + RangeCharts(kinds) +
-              HeatSections(kinds) + ScaleCharts(kinds) + LinearsHtml(rows);
+              HeatSections(kinds) + ScaleCharts(kinds) + AdviceHtml(plan, options) +
+              LinearsHtml(rows);
   return DumpHtml(page);
 }
 

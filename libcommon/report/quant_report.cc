@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/version.h"
+#include "quant/advice.h"
 #include "report/linear_groups.h"
 
 namespace slim {
@@ -24,6 +25,12 @@ Json LinearJson(const LinearPlan& linear) {
   item.Set("bytes_before", linear.bytes_before).Set("bytes_after", linear.bytes_after);
   if (!linear.reason.empty()) item.Set("reason", linear.reason);
   return item;
+}
+
+Json AdviceJson(AdviceTopic topic, const AdviceSituation& situation) {
+  Json texts = Json::Array();
+  for (const std::string_view text : AdviceFor(topic, situation)) texts.Push(text);
+  return texts;
 }
 
 }  // namespace
@@ -132,6 +139,10 @@ Json QuantSummaryJson(const QuantSummary& summary, const QuantPlan& plan,
       linears.Push(std::move(item));
     }
     json.Set("linears", std::move(linears));
+    const AdviceSituation at = SituationOf(plan, options);
+    Json advice = Json::Object();
+    advice.Set("accuracy", AdviceJson(AdviceTopic::kAccuracy, at));
+    json.Set("advice", std::move(advice.Set("memory", AdviceJson(AdviceTopic::kMemory, at))));
   }
   Json unknown = Json::Array();
   for (const std::string& name : summary.left_files) unknown.Push(name);
