@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "base/text.h"
+#include "os/memory.h"
 #include "os/processors.h"
 #include "parallel/thread_pool.h"
 
@@ -365,6 +366,7 @@ Status Checkpoint::ReadPart(const TensorEntry& entry, std::span<std::byte> to,
 
 Result<Tensor> Checkpoint::Read(const TensorEntry& entry) const {
   Tensor tensor(entry.dtype, entry.shape);
+  PreferLargePages(tensor.data.bytes());
   SLIM_TRY(ReadBytes(entry, tensor.data.bytes()));
   return tensor;
 }

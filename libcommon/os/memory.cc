@@ -1,6 +1,7 @@
 #include "os/memory.h"
 
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <charconv>
@@ -13,6 +14,8 @@ namespace slim {
 namespace {
 
 constexpr uint64_t kLargestFile = 1 << 20;
+// Of x86-64 and of aarch64 with pages of 4 KiB.
+constexpr uint64_t kLargePage = 2 << 20;
 
 // The first number of `text`.
 std::optional<uint64_t> NumberIn(std::string_view text) {
@@ -35,6 +38,14 @@ void ReturnLargeBlocks() {
 #ifdef __GLIBC__
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
 #endif
+}
+
+void PreferLargePages(std::span<std::byte> memory) {
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  const uint64_t skipped = (kLargePage - address % kLargePage) % kLargePage;
+  if (memory.size() < skipped + kLargePage) return;
+  const uint64_t size = (memory.size() - skipped) / kLargePage * kLargePage;
+  static_cast<void>(::madvise(memory.data() + skipped, size, MADV_HUGEPAGE));
 }
 
 uint64_t AvailableMemory() {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/matmul.h"
 #include "kernels/transformer.h"
 
@@ -12,6 +13,9 @@ namespace {
 
 // Scores of one chunk of work: at most this many floats, unless one query has more.
 constexpr uint64_t kScoresPerChunk = uint64_t{1} << 18;
+// Query rows that AttendFast takes through a block together: their scores and sums fit in the
+// second-level cache beside the block.
+constexpr uint64_t kRowsPerChunk = 192;
 
 struct Job {
   const AttentionShape& shape;
@@ -69,15 +73,63 @@ void AttendChunk(const Job& job, uint64_t kv_head, uint64_t begin, uint64_t end,
   }
 }
 
-}  // namespace
+// As AttendChunk.
+void AttendChunkFast(const Job& job, uint64_t kv_head, uint64_t begin, uint64_t end) {
+  thread_local std::vector<float> packed, out;
+  thread_local std::vector<uint64_t> first_seen, seen;
+  const AttentionShape& shape = job.shape;
+  const uint64_t dim = shape.head_dim;
+  const uint64_t group = shape.num_heads / shape.num_kv_heads;
+  const uint64_t rows = (end - begin) * group;
+  packed.resize(rows * dim);
+  out.resize(rows * job.value_dim);
+  first_seen.assign(rows, 0);
+  seen.resize(rows);
+  const auto head_of = [&](uint64_t row) {
+    return (begin + row / group) * shape.num_heads + kv_head * group + row % group;
+  };
+  for (uint64_t row = 0; row < rows; ++row) {
+    const float* query = job.queries + head_of(row) * dim;
+    for (uint64_t d = 0; d < dim; ++d) packed[row * dim + d] = query[d] * job.scale;
+    seen[row] = job.first + begin + row / group + 1;
+    if (shape.window && seen[row] > *shape.window) first_seen[row] = seen[row] - *shape.window;
+  }
+  AttendRows({packed.data(), rows, job.cache.keys(kv_head), job.cache.values(kv_head), dim,
+              job.value_dim, first_seen.data(), seen.data(), out.data()});
+  for (uint64_t row = 0; row < rows; ++row)
+    std::copy_n(out.data() + row * job.value_dim, job.value_dim,
+                job.out + head_of(row) * job.value_dim);
+}
 
-void Attend(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
-            const KvCacheLayer& cache, float* out, ThreadPool& pool) {
+Job JobOf(const AttentionShape& shape, const float* queries, uint64_t first,
+          const KvCacheLayer& cache, float* out) {
   const float scale =
       shape.scale != 0 ? shape.scale
                        : static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   const uint64_t value_dim = shape.value_dim == 0 ? shape.head_dim : shape.value_dim;
-  const Job job{shape, queries, first, cache, out, value_dim, scale};
+  return {shape, queries, first, cache, out, value_dim, scale};
+}
+
+}  // namespace
+
+void AttendFast(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
+                const KvCacheLayer& cache, float* out, ThreadPool& pool) {
+  const Job job = JobOf(shape, queries, first, cache, out);
+  const uint64_t group = shape.num_heads / shape.num_kv_heads;
+  const uint64_t tokens = std::clamp<uint64_t>(kRowsPerChunk / group, 1, t);
+  const uint64_t chunks = (t + tokens - 1) / tokens;
+  pool.ParallelFor(shape.num_kv_heads * chunks, 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) {
+      // The last tokens see most and take longest: they come first.
+      const uint64_t start = (chunks - 1 - i / shape.num_kv_heads) * tokens;
+      AttendChunkFast(job, i % shape.num_kv_heads, start, std::min(t, start + tokens));
+    }
+  });
+}
+
+void Attend(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
+            const KvCacheLayer& cache, float* out, ThreadPool& pool) {
+  const Job job = JobOf(shape, queries, first, cache, out);
   const uint64_t group = shape.num_heads / shape.num_kv_heads;
   const uint64_t keys = first + t;
   const uint64_t tokens = std::clamp<uint64_t>(kScoresPerChunk / (keys * group), 1, t);

@@ -1,6 +1,5 @@
-// Causal grouped-query attention over a cache, in float32. Every query row is computed on its own
-// in a fixed order (scores as Dot, softmax, values added by rising position), so its bits do not
-// depend on how a sequence is cut into calls, nor on threads.
+// Causal grouped-query attention over a cache, in float32. Every query row is computed in an order
+// of its own, so its bits do not depend on how a sequence is cut into calls, nor on threads.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +20,13 @@ struct AttentionShape {
 };
 
 // queries [t, num_heads, head_dim], rotated, at positions first .. first + t - 1, which the cache
-// holds; out [t, num_heads, value_dim]. softmax(scale · q kᵀ) v.
+// holds; out [t, num_heads, value_dim]. softmax(scale · q kᵀ) v. The order of the `reference`
+// backend: scores as Dot, softmax, values added by rising position.
 void Attend(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
             const KvCacheLayer& cache, float* out, ThreadPool& pool);
+
+// The same in blocks of positions, which are read once for many rows (kernels/attention.h).
+void AttendFast(const AttentionShape& shape, const float* queries, uint64_t t, uint64_t first,
+                const KvCacheLayer& cache, float* out, ThreadPool& pool);
 
 }  // namespace slim

@@ -84,7 +84,9 @@ uint64_t OutputHead::bytes() const {
 
 void OutputHead::Logits(const float* hidden, uint64_t t, float* logits, const BlockOptions& options,
                         ThreadPool& pool) const {
-  std::vector<float> normed(t * linear_.k());
+  std::vector<float> own;
+  std::vector<float>& normed = options.scratch != nullptr ? options.scratch->normed : own;
+  normed.resize(t * linear_.k());
   norm_.Apply(hidden, t, eps_, normed.data(), pool);
   if (options.tap) options.tap(kLmHeadName, normed.data(), t, linear_.k());
   linear_.Forward(normed.data(), t, logits, options.backend, pool, options.phase);

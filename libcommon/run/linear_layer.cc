@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "kernels/fast_matmul.h"
+#include "kernels/int8_scale.h"
 #include "kernels/matmul.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
@@ -23,6 +24,8 @@ namespace {
 constexpr uint64_t kLargestInt8K = uint64_t{1} << 16;
 // Weight rows that the reference dequantizes at a time.
 constexpr uint64_t kDequantizedRows = 48;
+// Rows of activations that an integer product takes at a time; bounds what it keeps.
+constexpr uint64_t kInt8Rows = 512;
 
 Error UnsupportedType(std::string_view module, Scheme scheme) {
   return InputError("RUN-unsupported-type",
@@ -225,8 +228,6 @@ void LinearLayer::Forward(const float* x, uint64_t t, float* y, Backend backend,
     return;
   }
   ForwardInt8(x, t, y, phase, pool);
-  // The bias of a static product is inside its quant_bias.
-  if (!bias_.empty() && IsDynamic(phase)) AddBias(y, t, pool);
 }
 
 void LinearLayer::QuantizeInput(const float* x, uint64_t t, int8_t* codes, float* token_scales,
@@ -251,38 +252,48 @@ void LinearLayer::QuantizeInput(const float* x, uint64_t t, int8_t* codes, float
 
 void LinearLayer::ForwardInt8(const float* x, uint64_t t, float* y, Phase phase,
                               ThreadPool& pool) const {
-  std::vector<int8_t> codes(t * k());
-  std::vector<float> token_scales(t);
-  QuantizeInput(x, t, codes.data(), token_scales.data(), pool, phase);
-  if (groups_ > 1) return ForwardGroups(codes.data(), token_scales.data(), t, y, pool);
-  std::vector<int32_t> sums(t * n());
-  MatMulInt8(codes.data(), t, record_[Role::kWeight].as<int8_t>().data(), n(), k(), sums.data(),
-             pool);
-  ScaleSums(sums.data(), token_scales.data(), t, y, IsDynamic(phase), pool);
+  for (uint64_t row = 0; row < t; row += kInt8Rows)
+    ForwardInt8Rows(x + row * k(), std::min(kInt8Rows, t - row), y + row * n(), phase, pool);
 }
 
-void LinearLayer::ScaleSums(const int32_t* sums, const float* token_scales, uint64_t t, float* y,
-                            bool dynamic, ThreadPool& pool) const {
+void LinearLayer::ForwardInt8Rows(const float* x, uint64_t t, float* y, Phase phase,
+                                  ThreadPool& pool) const {
+  // Kept by the thread, so that a token allocates nothing.
+  thread_local std::vector<int8_t> codes;
+  thread_local std::vector<float> token_scales;
+  codes.resize(t * k());
+  token_scales.resize(t);
+  QuantizeInput(x, t, codes.data(), token_scales.data(), pool, phase);
+  const float* const scales_of_tokens = token_scales.data();
   const uint64_t outputs = n();
-  pool.ParallelFor(t, GrainOf(outputs), [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) {
-      const int32_t* sum = sums + i * outputs;
-      float* out = y + i * outputs;
-      if (!dynamic) {
-        // The sum with quant_bias may leave int32.
-        for (uint64_t j = 0; j < outputs; ++j)
-          out[j] = static_cast<float>(int64_t{sum[j]} + quant_bias_[j]) * deq_scale_[j];
-      } else if (correction_.empty()) {
-        for (uint64_t j = 0; j < outputs; ++j)
-          out[j] = static_cast<float>(sum[j]) * weight_scale_[j] * token_scales[i];
+  if (groups_ > 1) {
+    ForwardGroups(codes.data(), scales_of_tokens, t, y, pool);
+    if (!bias_.empty()) AddBias(y, t, pool);
+    return;
+  }
+  const bool dynamic = IsDynamic(phase);
+  const auto at = [](const std::vector<float>& values, uint64_t column) {
+    return values.empty() ? nullptr : values.data() + column;
+  };
+  const auto scale = [&](const Int8Sums& block) {
+    const uint64_t column = block.column;
+    for (uint64_t i = 0; i < block.rows; ++i) {
+      const int32_t* sums = block.sums + i * block.columns;
+      float* out = y + (block.row + i) * outputs + column;
+      if (dynamic) {
+        ScaleDynamicSums(
+            sums, block.columns,
+            {weight_scale_.data() + column, at(correction_, column), at(bias_, column)},
+            scales_of_tokens[block.row + i], out);
       } else {
-        for (uint64_t j = 0; j < outputs; ++j) {
-          const float product = static_cast<float>(sum[j]) * weight_scale_[j];
-          out[j] = (product + correction_[j]) * token_scales[i];
-        }
+        // The bias of a static product is inside its quant_bias.
+        ScaleStaticSums(sums, block.columns, quant_bias_.data() + column,
+                        deq_scale_.data() + column, out);
       }
     }
-  });
+  };
+  MatMulInt8Blocks(codes.data(), t, record_[Role::kWeight].as<int8_t>().data(), outputs, k(), pool,
+                   scale);
 }
 
 void LinearLayer::ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t,

@@ -74,9 +74,8 @@ class LinearLayer {
   void PrepareCorrection();
   void PrepareFloat(Backend backend);
   void ForwardInt8(const float* x, uint64_t t, float* y, Phase phase, ThreadPool& pool) const;
-  // Sums with one weight scale an output, [t, n], into y: scaled, quant_bias in place.
-  void ScaleSums(const int32_t* sums, const float* token_scales, uint64_t t, float* y, bool dynamic,
-                 ThreadPool& pool) const;
+  // At most kInt8Rows rows; biases included.
+  void ForwardInt8Rows(const float* x, uint64_t t, float* y, Phase phase, ThreadPool& pool) const;
   void ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t, float* y,
                      ThreadPool& pool) const;
   void ForwardFloat(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool) const;

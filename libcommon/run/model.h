@@ -108,6 +108,8 @@ class Model {
 
  private:
   Model() = default;
+  // Fills blocks_, unless streamed, and head_.
+  Status LoadParts(const Checkpoint& checkpoint, Listener& listener);
   Status ForwardTokens(std::span<const int32_t> tokens, Sequence& sequence, Phase phase,
                        LogitRows rows, std::vector<float>& logits) const;
   // Calls `visit` with every block in order, read where the model is streamed.

@@ -191,11 +191,12 @@ void SelfAttention::Forward(const float* x, std::span<const SequenceSlice> slice
   const AttentionShape shape{config_.num_heads, config_.num_kv_heads, config_.head_dim,
                              window_,           config_.ValueDim(),   scale_};
   scratch.attended.resize(t * out_width);
+  const auto attend = options.backend == Backend::kFast ? AttendFast : Attend;
   uint64_t row = 0;
   for (const SequenceSlice& slice : slices) {
     slice.cache->Append(scratch.keys.data() + row * key_width,
                         scratch.values.data() + row * value_width, slice.tokens);
-    Attend(shape, scratch.queries.data() + row * query_width, slice.tokens, slice.first,
+    attend(shape, scratch.queries.data() + row * query_width, slice.tokens, slice.first,
            *slice.cache, scratch.attended.data() + row * out_width, pool);
     row += slice.tokens;
   }

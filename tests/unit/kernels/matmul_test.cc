@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -183,6 +184,13 @@ void CheckMatMulInt8(uint64_t t, uint64_t n, uint64_t k) {
     std::vector<int32_t> y(t * n, -1);
     MatMulInt8(&x[1], t, &w[3], n, k, y.data(), pool);
     ASSERT_EQ(y, expected) << "t " << t << " n " << n << " k " << k;
+    std::vector<int32_t> blocks(t * n, -1);
+    MatMulInt8Blocks(&x[1], t, &w[3], n, k, pool, [&](const Int8Sums& block) {
+      for (uint64_t i = 0; i < block.rows; ++i)
+        std::copy_n(block.sums + i * block.columns, block.columns,
+                    &blocks[(block.row + i) * n + block.column]);
+    });
+    ASSERT_EQ(blocks, expected) << "t " << t << " n " << n << " k " << k;
   }
 }
 
@@ -191,6 +199,7 @@ TEST(MatMulInt8, IsExactAtEveryLength) {
     for (uint64_t k = 0; k <= 70; ++k) CheckMatMulInt8(3, 5, k);
     for (const uint64_t k : {127U, 128U, 129U, 200U}) CheckMatMulInt8(9, 31, k);
     CheckMatMulInt8(1, 1, 64);
+    CheckMatMulInt8(101, 37, 65);
     CheckMatMulInt8(0, 7, 64);
   });
 }

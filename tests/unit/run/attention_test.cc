@@ -64,7 +64,7 @@ std::vector<double> Expected(const Inputs& in, std::optional<uint64_t> window) {
 
 // In calls of `chunk` tokens.
 std::vector<float> Computed(const Inputs& in, std::optional<uint64_t> window, uint64_t chunk,
-                            int threads) {
+                            int threads, decltype(&Attend) attend) {
   ThreadPool pool(threads);
   KvCacheLayer cache(in.config);
   const uint64_t query_row = in.config.num_heads * in.config.head_dim;
@@ -73,31 +73,38 @@ std::vector<float> Computed(const Inputs& in, std::optional<uint64_t> window, ui
   for (uint64_t first = 0; first < in.length; first += chunk) {
     const uint64_t t = std::min(chunk, in.length - first);
     cache.Append(in.keys.data() + first * key_row, in.values.data() + first * key_row, t);
-    Attend({in.config.num_heads, in.config.num_kv_heads, in.config.head_dim, window},
+    attend({in.config.num_heads, in.config.num_kv_heads, in.config.head_dim, window},
            in.queries.data() + first * query_row, t, first, cache, out.data() + first * query_row,
            pool);
   }
   return out;
 }
 
-TEST(Attend, IsTheDefinitionWithAndWithoutAWindow) {
-  const Inputs in = RandomInputs(6, 2, 20, 37);
-  for (const std::optional<uint64_t> window : {std::optional<uint64_t>(), {1}, {5}, {37}, {100}}) {
-    SCOPED_TRACE(window.value_or(0));
-    const std::vector<double> wanted = Expected(in, window);
-    const std::vector<float> found = Computed(in, window, in.length, 2);
-    for (size_t i = 0; i < wanted.size(); ++i)
-      ASSERT_NEAR(static_cast<double>(found[i]), wanted[i], 1e-5) << i;
+// Of the reference backend and of the fast one.
+class AttendTest : public testing::TestWithParam<decltype(&Attend)> {};
+INSTANTIATE_TEST_SUITE_P(Backends, AttendTest, testing::Values(Attend, AttendFast));
+
+TEST_P(AttendTest, IsTheDefinitionWithAndWithoutAWindow) {
+  for (const uint64_t length : {37U, 150U}) {
+    const Inputs in = RandomInputs(6, 2, 20, length);
+    for (const std::optional<uint64_t> window :
+         {std::optional<uint64_t>(), {1}, {5}, {37}, {70}, {200}}) {
+      SCOPED_TRACE(window.value_or(0));
+      const std::vector<double> wanted = Expected(in, window);
+      const std::vector<float> found = Computed(in, window, in.length, 2, GetParam());
+      for (size_t i = 0; i < wanted.size(); ++i)
+        ASSERT_NEAR(static_cast<double>(found[i]), wanted[i], 1e-5) << i;
+    }
   }
 }
 
-TEST(Attend, BitsDoNotDependOnChunksOrThreads) {
+TEST_P(AttendTest, BitsDoNotDependOnChunksOrThreads) {
   // More scores than one chunk of work holds.
   const Inputs in = RandomInputs(8, 2, 16, 700);
   for (const std::optional<uint64_t> window : {std::optional<uint64_t>(), {9}}) {
-    const std::vector<float> whole = Computed(in, window, in.length, 1);
-    EXPECT_EQ(Computed(in, window, 1, 2), whole);
-    EXPECT_EQ(Computed(in, window, 33, 8), whole);
+    const std::vector<float> whole = Computed(in, window, in.length, 1, GetParam());
+    EXPECT_EQ(Computed(in, window, 1, 2, GetParam()), whole);
+    EXPECT_EQ(Computed(in, window, 33, 8, GetParam()), whole);
   }
 }
 

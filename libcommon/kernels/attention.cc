@@ -1,0 +1,199 @@
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kernels/dispatch.h"
+#include "kernels/exp_constants.h"
+#include "kernels/math.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/simd.inc"
+
+#ifndef SLIM_KERNELS_ATTENTION_ONCE_
+#define SLIM_KERNELS_ATTENTION_ONCE_
+
+namespace slim {
+namespace {
+
+constexpr uint64_t kKeys = 64;  // positions in a block
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+// Arrays that a call needs; every thread keeps its own.
+struct Workspace {
+  std::vector<float> keys;    // of a block, transposed: [key_dim, kKeys]
+  std::vector<float> values;  // of a block, where rows need padding: [kKeys, width]
+  std::vector<float> scores;  // [rows, kKeys]
+  std::vector<float> sums;    // [rows, width]
+  std::vector<float> max, total;
+};
+
+}  // namespace
+}  // namespace slim
+
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace slim {
+namespace HWY_NAMESPACE {
+namespace {
+
+// c[r] (+)= sum over d of a[r][d] * b[d] for kRows rows and kVectors vectors of columns; d rises.
+template <size_t kRows, size_t kVectors>
+HWY_INLINE void Tile(const float* a, uint64_t a_stride, const float* b, uint64_t b_stride,
+                     uint64_t depth, bool add, float* c, uint64_t c_stride) {
+  V sum[kRows][kVectors];
+  HWY_UNROLL(16)
+  for (size_t r = 0; r < kRows; ++r) {
+    HWY_UNROLL(16)
+    for (size_t v = 0; v < kVectors; ++v)
+      sum[r][v] = add ? hn::LoadU(F(), c + r * c_stride + v * kWidth) : hn::Zero(F());
+  }
+  for (uint64_t d = 0; d < depth; ++d) {
+    V column[kVectors];
+    HWY_UNROLL(16)
+    for (size_t v = 0; v < kVectors; ++v) column[v] = hn::LoadU(F(), b + d * b_stride + v * kWidth);
+    HWY_UNROLL(16)
+    for (size_t r = 0; r < kRows; ++r) {
+      const V factor = Splat(a[r * a_stride + d]);
+      HWY_UNROLL(16)
+      for (size_t v = 0; v < kVectors; ++v) sum[r][v] = Fma(factor, column[v], sum[r][v]);
+    }
+  }
+  HWY_UNROLL(16)
+  for (size_t r = 0; r < kRows; ++r) {
+    HWY_UNROLL(16)
+    for (size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], F(), c + r * c_stride + v * kWidth);
+  }
+}
+
+// As many sums as the registers hold beside the operands.
+constexpr size_t kTileRows = kParts == 1 ? 6 : (kParts == 2 ? 4 : 1);
+constexpr size_t kTileVectors = kParts == 1 ? 4 : 2;
+
+template <size_t kRows>
+HWY_INLINE void TileRow(const float* a, uint64_t a_stride, const float* b, uint64_t width,
+                        uint64_t depth, bool add, float* c, uint64_t c_stride) {
+  uint64_t j = 0;
+  for (; j + kTileVectors * kWidth <= width; j += kTileVectors * kWidth)
+    Tile<kRows, kTileVectors>(a, a_stride, b + j, width, depth, add, c + j, c_stride);
+  for (; j < width; j += kWidth)
+    Tile<kRows, 1>(a, a_stride, b + j, width, depth, add, c + j, c_stride);
+}
+
+// c [rows, width] (+)= a [rows, depth] times b [depth, width]; width is a multiple of kLanes.
+HWY_INLINE void Product(const float* a, uint64_t a_stride, uint64_t rows, const float* b,
+                        uint64_t width, uint64_t depth, bool add, float* c) {
+  uint64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows)
+    TileRow<kTileRows>(a + r * a_stride, a_stride, b, width, depth, add, c + r * width, width);
+  for (; r < rows; ++r)
+    TileRow<1>(a + r * a_stride, a_stride, b, width, depth, add, c + r * width, width);
+}
+
+// One row of scores, of which [from, to) count, to exponentials relative to the running maximum.
+// Returns what sums up to here must be multiplied with.
+HWY_INLINE float Exponentials(float* scores, uint64_t from, uint64_t to, float& max, float& total) {
+  if (from >= to) {
+    std::fill_n(scores, kKeys, 0.0F);
+    return 1.0F;
+  }
+  std::fill_n(scores, from, kMasked);
+  std::fill(scores + to, scores + kKeys, kMasked);
+  V largest = Splat(max);
+  for (size_t i = 0; i < kKeys; i += kWidth) largest = hn::Max(largest, hn::LoadU(F(), scores + i));
+  const float new_max = hn::GetLane(hn::MaxOfLanes(F(), largest));
+  Lanes sum = ZeroLanes();
+  for (size_t i = 0; i < kKeys; i += kLanes) {
+    HWY_UNROLL(16)
+    for (size_t p = 0; p < kParts; ++p) {
+      float* const at = scores + i + p * kWidth;
+      const V e = Exp(hn::Sub(hn::LoadU(F(), at), Splat(new_max)));
+      hn::StoreU(e, F(), at);
+      sum.part[p] = hn::Add(sum.part[p], e);
+    }
+  }
+  const float factor = ExpF(max - new_max);
+  max = new_max;
+  total = total * factor + FoldLanes(sum);
+  return factor;
+}
+
+HWY_INLINE void Multiply(float* values, uint64_t width, float factor) {
+  for (uint64_t j = 0; j < width; j += kWidth)
+    hn::StoreU(hn::Mul(hn::LoadU(F(), values + j), Splat(factor)), F(), values + j);
+}
+
+// The values of `count` positions in rows of `width`.
+HWY_INLINE const float* PaddedValues(const AttentionRows& job, uint64_t base, uint64_t count,
+                                     uint64_t width, Workspace& work) {
+  const float* values = job.values + base * job.value_dim;
+  if (width == job.value_dim) return values;
+  work.values.assign(kKeys * width, 0.0F);
+  for (uint64_t i = 0; i < count; ++i)
+    std::copy_n(values + i * job.value_dim, job.value_dim, work.values.data() + i * width);
+  return work.values.data();
+}
+
+void Block(const AttentionRows& job, uint64_t base, uint64_t count, uint64_t width,
+           Workspace& work) {
+  const float* keys = job.keys + base * job.key_dim;
+  for (uint64_t d = 0; d < job.key_dim; ++d) {
+    float* column = work.keys.data() + d * kKeys;
+    for (uint64_t i = 0; i < count; ++i) column[i] = keys[i * job.key_dim + d];
+    std::fill(column + count, column + kKeys, 0.0F);
+  }
+  Product(job.queries, job.key_dim, job.rows, work.keys.data(), kKeys, job.key_dim, false,
+          work.scores.data());
+  for (uint64_t r = 0; r < job.rows; ++r) {
+    const uint64_t from = std::clamp(job.begin[r], base, base + kKeys) - base;
+    const uint64_t to = std::clamp(job.end[r], base, base + kKeys) - base;
+    const float factor =
+        Exponentials(work.scores.data() + r * kKeys, from, to, work.max[r], work.total[r]);
+    if (factor != 1.0F) Multiply(work.sums.data() + r * width, width, factor);
+  }
+  Product(work.scores.data(), kKeys, job.rows, PaddedValues(job, base, count, width, work), width,
+          count, true, work.sums.data());
+}
+
+void Rows(const AttentionRows& job, Workspace& work) {
+  const uint64_t width = (job.value_dim + kLanes - 1) / kLanes * kLanes;
+  const uint64_t first = *std::min_element(job.begin, job.begin + job.rows) / kKeys * kKeys;
+  const uint64_t last = *std::max_element(job.end, job.end + job.rows);
+  work.keys.resize(job.key_dim * kKeys);
+  work.scores.resize(job.rows * kKeys);
+  work.sums.assign(job.rows * width, 0.0F);
+  work.max.assign(job.rows, kMasked);
+  work.total.assign(job.rows, 0.0F);
+  for (uint64_t base = first; base < last; base += kKeys)
+    Block(job, base, std::min(kKeys, last - base), width, work);
+  for (uint64_t r = 0; r < job.rows; ++r) {
+    for (uint64_t j = 0; j < job.value_dim; ++j)
+      job.out[r * job.value_dim + j] = work.sums[r * width + j] / work.total[r];
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace slim
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace slim {
+
+HWY_EXPORT(Rows);
+
+void AttendRows(const AttentionRows& job) {
+  thread_local Workspace work;
+  if (job.rows > 0) SLIM_DISPATCH(Rows)(job, work);
+}
+
+}  // namespace slim
+#endif  // HWY_ONCE

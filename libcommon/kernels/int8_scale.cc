@@ -1,0 +1,72 @@
+#include "kernels/int8_scale.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/dispatch.h"
+#include "kernels/exp_constants.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/int8_scale.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/simd.inc"
+
+HWY_BEFORE_NAMESPACE();
+namespace slim {
+namespace HWY_NAMESPACE {
+namespace {
+
+void DynamicRow(const int32_t* sums, uint64_t n, const DynamicScales& scales, float token_scale,
+                float* y) {
+  for (uint64_t j = 0; j < n; j += kWidth) {
+    V value = hn::Mul(hn::ConvertTo(F(), LoadAt(I(), sums, j, n)), LoadAt(F(), scales.scale, j, n));
+    if (scales.correction != nullptr) value = hn::Add(value, LoadAt(F(), scales.correction, j, n));
+    value = hn::Mul(value, Splat(token_scale));
+    if (scales.bias != nullptr) value = hn::Add(value, LoadAt(F(), scales.bias, j, n));
+    StoreAt(value, F(), y, j, n);
+  }
+}
+
+// Sums of two int32 are exact in double.
+void StaticRow(const int32_t* sums, uint64_t n, const int32_t* quant_bias, const float* deq_scale,
+               float* y) {
+  const hn::Half<F> half;
+  const hn::Half<I> half_int;
+  const hn::Rebind<double, hn::Half<F>> wide;
+  const auto add = [&](auto a, auto b) {
+    return hn::DemoteTo(half, hn::Add(hn::PromoteTo(wide, a), hn::PromoteTo(wide, b)));
+  };
+  for (uint64_t j = 0; j < n; j += kWidth) {
+    const auto sum = LoadAt(I(), sums, j, n);
+    const auto bias = LoadAt(I(), quant_bias, j, n);
+    const auto low = add(hn::LowerHalf(half_int, sum), hn::LowerHalf(half_int, bias));
+    const auto high = add(hn::UpperHalf(half_int, sum), hn::UpperHalf(half_int, bias));
+    StoreAt(hn::Mul(hn::Combine(F(), high, low), LoadAt(F(), deq_scale, j, n)), F(), y, j, n);
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace slim
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace slim {
+
+HWY_EXPORT(DynamicRow);
+HWY_EXPORT(StaticRow);
+
+void ScaleDynamicSums(const int32_t* sums, uint64_t n, const DynamicScales& scales,
+                      float token_scale, float* y) {
+  SLIM_DISPATCH(DynamicRow)(sums, n, scales, token_scale, y);
+}
+
+void ScaleStaticSums(const int32_t* sums, uint64_t n, const int32_t* quant_bias,
+                     const float* deq_scale, float* y) {
+  SLIM_DISPATCH(StaticRow)(sums, n, quant_bias, deq_scale, y);
+}
+
+}  // namespace slim
+#endif  // HWY_ONCE
