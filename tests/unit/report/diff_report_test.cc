@@ -71,7 +71,15 @@ TEST(DiffReportText, ShowsEveryMetricAndLimit) {
       "greedy text        prompt 1: 32 new tokens, all the same\n"
       "                   prompt 2: differs from new token 7 of 32 on\n"
       "not met            --max-kl: mean KL divergence 0.0123457 > 0.01\n"
-      "met                --min-top1: top-1 agreement 0.975 >= 0.9\n");
+      "met                --min-top1: top-1 agreement 0.975 >= 0.9\n"
+      "try, slim-quant    recipes that were tuned for a model: --list-presets shows them, --preset "
+      "NAME\n"
+      "                   smooth outlier channels: --smooth flex, or iter with another --alpha\n"
+      "                   one activation range a token instead of one a layer: --type "
+      "w8a8_dynamic\n"
+      "                   calibrate on 10 to 50 samples of what the model is for: --calib FILE\n"
+      "                   keep the layers that cost most in float: --auto-fallback --budget kl=X "
+      "finds them; or slim-quant analyze, slim-diff --layers, and --disable-names\n");
   EXPECT_EQ(DiffVerdict(Sample()), "limit not met: mean KL divergence 0.0123457 > 0.01");
 }
 
