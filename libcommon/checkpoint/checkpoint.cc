@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "base/text.h"
+#include "checkpoint/shown_layers.h"
 #include "os/memory.h"
 #include "os/processors.h"
 #include "parallel/thread_pool.h"
@@ -127,6 +128,42 @@ Container Checkpoint::ContainerOfFile(Reads reads) const {
   const bool torch = ends(Container::kTorch) || path_.ends_with(".pt") || path_.ends_with(".pth");
   if (torch) return Container::kTorch;
   return ends(Container::kNpy) ? Container::kNpy : Container::kSafetensors;
+}
+
+Result<Checkpoint> Checkpoint::OpenToCompute(const std::string& path) {
+  SLIM_ASSIGN(Checkpoint source, OpenForeign(path));
+  const Dialect dialect = source.dialect();
+  const bool by_roles = dialect == Dialect::kTorchBin || dialect == Dialect::kNpy;
+  if (!source.traits().is_foreign || by_roles) {
+    if (dialect != Dialect::kFp8Block) return source;
+  }
+  Checkpoint shown;
+  shown.path_ = source.path_;
+  shown.single_file_ = source.single_file_;
+  shown.guess_ = source.guess_;
+  shown.listing_ = source.listing_;
+  shown.side_files_ = source.side_files_;
+  shown.config_ = source.config_;
+  shown.config_text_ = source.config_text_;
+  shown.made_files_ = source.made_files_;
+  shown.made_notes_ = source.made_notes_;
+  SLIM_ASSIGN(auto layers, ShownLayers::Of(std::move(source)));
+  shown.Show(std::move(layers));
+  return shown;
+}
+
+Result<Checkpoint> Checkpoint::OpenAssembled(const std::string& path,
+                                             std::shared_ptr<const ShownLayers> layers) {
+  SLIM_ASSIGN(Checkpoint shown, OpenAny(path, 1, Reads::kForeign));
+  if (!shown.problems_.empty()) return shown.problems_.front();
+  shown.Show(std::move(layers));
+  return shown;
+}
+
+void Checkpoint::Show(std::shared_ptr<const ShownLayers> layers) {
+  tensors_ = layers->Entries();
+  shown_ = std::move(layers);
+  IndexNames();
 }
 
 Status Checkpoint::OpenSingleFile(Reads reads) {
@@ -339,13 +376,28 @@ const TensorEntry* Checkpoint::Find(std::string_view name) const {
   return found == NameTable::kNone ? nullptr : &tensors_[found];
 }
 
+std::optional<DType> Checkpoint::ModelDType() const {
+  if (!config_) return {};
+  for (const std::string_view key : {"torch_dtype", "dtype"}) {
+    const Json* value = config_->Find(key);
+    const auto dtype =
+        value == nullptr ? std::nullopt : ParseModelDType(value->AsString().value_or(""));
+    if (dtype) return dtype;
+  }
+  return {};
+}
+
 bool Checkpoint::HasFile(std::string_view name) const {
+  const auto is_named = [&](const MadeFile& file) { return file.name == name; };
+  if (shown_ && std::ranges::any_of(made_files_, is_named)) return true;
   return std::any_of(listing_.begin(), listing_.end(), [&](const DirectoryEntry& entry) {
     return entry.name == name && entry.kind == FileKind::kRegular;
   });
 }
 
 Result<std::string> Checkpoint::ReadSideFile(std::string_view name) const {
+  const auto made = std::ranges::find(made_files_, name, &MadeFile::name);
+  if (shown_ && made != made_files_.end()) return made->content;
   if (single_file_)
     return InputError("IN-missing", "a single file has no side files").WithPath(path_);
   return ReadWholeFile(JoinPath(path_, name));
@@ -357,6 +409,7 @@ Status Checkpoint::ReadBytes(const TensorEntry& entry, std::span<std::byte> to) 
 
 Status Checkpoint::ReadPart(const TensorEntry& entry, std::span<std::byte> to,
                             uint64_t offset) const {
+  if (shown_) return shown_->ReadPart(entry, to, offset);
   if (entry.fp8 != 0) return ReadFp8Part(entry, to, offset);
   if (!entry.strides.empty()) return ReadStrided(entry, to, offset);
   auto status = shards_[entry.shard].file.ReadExactAt(to, entry.offset + offset);
@@ -382,6 +435,7 @@ Result<Tensor> Checkpoint::Read(std::string_view name) const {
 }
 
 Result<Scheme> Checkpoint::SchemeOf(std::string_view module) const {
+  if (shown_) return shown_->SchemeOf(module);
   if (!description_) return Scheme::kFloat;
   const std::string tensor = fmt::format("{}.weight", module);
   const std::string* label = description_->Label(tensor);
@@ -400,6 +454,8 @@ Result<Scheme> Checkpoint::SchemeOf(std::string_view module) const {
 }
 
 Result<LinearRecord> Checkpoint::ReadLinear(std::string_view module) const {
+  const LogicalLayer* shown = shown_ ? shown_->FindLinear(module) : nullptr;
+  if (shown != nullptr) return shown_->ReadLinear(*shown);
   LinearRecord record;
   record.name = module;
   SLIM_ASSIGN(record.scheme, SchemeOf(module));
@@ -424,11 +480,13 @@ Status Checkpoint::Amend(QuantDescription description, std::string config_text) 
 }
 
 Status Checkpoint::CheckUnchanged() const {
+  if (shown_) return shown_->CheckUnchanged();
   for (const Shard& shard : shards_) SLIM_TRY(shard.file.CheckUnchanged());
   return {};
 }
 
 std::string Checkpoint::FilesIdentity() const {
+  if (shown_) return shown_->FilesIdentity();
   std::string identity;
   for (const Shard& shard : shards_) {
     identity += fmt::format("{} {} {}\n", BaseName(shard.file.path()), shard.file.size(),

@@ -26,6 +26,7 @@
 
 namespace slim {
 
+class ShownLayers;
 class ThreadPool;
 
 struct Shard {
@@ -47,6 +48,8 @@ struct TensorEntry {
   // as it is read.
   uint32_t fp8 = 0;
   Shape strides;  // in elements; empty: contiguous
+  // Of OpenToCompute: 1 + the position of the layer that makes it. 0: stored as it is read.
+  uint32_t shown = 0;
 };
 
 // Thread-safe for reading once open.
@@ -58,6 +61,13 @@ class Checkpoint {
   // (checkpoint/fp8_block.h) shows its weights in the dtype that config.json names (BF16 where it
   // names none), dequantized as they are read, and no scales. Errors besides: FP8-scale.
   static Result<Checkpoint> OpenFloat(const std::string& path);
+  // The same for those who compute: layers of the dialects of other ecosystems are shown in a form
+  // that has an arithmetic (checkpoint/shown_layers.h), and the tokenizer that a container carries
+  // is a side file.
+  static Result<Checkpoint> OpenToCompute(const std::string& path);
+  // A directory whose tensors are made of several checkpoints, which `layers` keeps.
+  static Result<Checkpoint> OpenAssembled(const std::string& path,
+                                          std::shared_ptr<const ShownLayers> layers);
   // The same for conversions, which also read the dialects of other ecosystems.
   static Result<Checkpoint> OpenForeign(const std::string& path);
   // The same for repairs, which write a new index: one that disagrees with its files is no error
@@ -88,6 +98,8 @@ class Checkpoint {
   // config.json, parsed and as text; null and empty when there is none.
   const Json* config() const { return config_ ? &*config_ : nullptr; }
   const std::string& config_text() const { return config_text_; }
+  // torch_dtype or dtype of config.json, where it is one of a model.
+  std::optional<DType> ModelDType() const;
   // Everything in the directory that is neither weights, index nor description.
   const std::vector<DirectoryEntry>& side_files() const { return side_files_; }
   const std::vector<DirectoryEntry>& listing() const { return listing_; }
@@ -140,6 +152,7 @@ class Checkpoint {
   static Result<Checkpoint> OpenAny(const std::string& path, int threads, Reads reads);
   // The first problem, where there is one.
   Status Sound() const;
+  void Show(std::shared_ptr<const ShownLayers> layers);
   void IndexNames();
   Status ShowFp8AsFloat();
   Status ReadFp8Part(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
@@ -175,6 +188,7 @@ class Checkpoint {
   std::vector<TensorEntry> tensors_;
   NameTable by_name_;  // positions in tensors_
   std::vector<Fp8Weight> fp8_;
+  std::shared_ptr<const ShownLayers> shown_;
   std::optional<ShardIndex> index_;
   std::optional<QuantDescription> description_;
   std::optional<Json> config_;

@@ -16,21 +16,11 @@ Error ScaleError(const TensorEntry& weight, std::string message) {
   return InputError("FP8-scale", std::move(message)).WithTensor(weight.name);
 }
 
-DType FloatDType(const Json& config) {
-  for (const std::string_view key : {"torch_dtype", "dtype"}) {
-    const Json* value = config.Find(key);
-    const auto dtype =
-        value == nullptr ? std::nullopt : ParseModelDType(value->AsString().value_or(""));
-    if (dtype) return *dtype;
-  }
-  return DType::kBF16;
-}
-
 }  // namespace
 
 Status Checkpoint::ShowFp8AsFloat() {
   SLIM_ASSIGN(const auto block, ReadFp8BlockSize(*config_));
-  const DType dtype = FloatDType(*config_);
+  const DType dtype = ModelDType().value_or(DType::kBF16);
   std::unordered_map<std::string_view, const TensorEntry*> scales;
   for (const TensorEntry& entry : tensors_) {
     const auto [module, suffix] = SplitTensorName(entry.name);

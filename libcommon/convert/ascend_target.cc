@@ -38,8 +38,6 @@ class AscendTarget : public CodesTarget {
   static Result<Tensor> MakeRole(const TensorSpec& spec, Role role, LinearRecord& record,
                                  LayerLoss& loss);
   Status Requantize(const LogicalLayer& layer, LinearRecord& record, LayerLoss& loss) const;
-  void FoldStatic(LinearRecord& record) const;
-  static void RecomputeQuantBias(LinearRecord& record, LayerLoss& loss);
 };
 
 Status AscendTarget::CheckLayer(const LogicalLayer& layer) const {
@@ -161,47 +159,6 @@ Status AscendTarget::Requantize(const LogicalLayer& layer, LinearRecord& record,
   return {};
 }
 
-// Where the source has scales and a zero point instead of the folded tensors.
-void AscendTarget::FoldStatic(LinearRecord& record) const {
-  if (!record.Has(Role::kInputOffset))
-    record[Role::kInputOffset] = Tensor::FromFloats({1}, std::vector<float>{0.0F});
-  if (record.Has(Role::kDeqScale) && record.Has(Role::kQuantBias)) return;
-  const std::vector<float> scales = PartAsFloats(record, Role::kWeightScale);
-  QuantizationRange input;
-  input.scale = PartAsFloats(record, Role::kInputScale)[0];
-  input.offset = PartAsFloats(record, Role::kInputOffset)[0];
-  const std::vector<float> bias =
-      record.Has(Role::kBias) ? PartAsFloats(record, Role::kBias) : std::vector<float>();
-  const StaticFold fold =
-      FoldStaticW8A8(record[Role::kWeight].as<int8_t>(), record.n(), record.k(), scales, input,
-                     bias, model_dtype_, FoldRounding::kAsWritten, nullptr);
-  record[Role::kDeqScale] = Tensor::FromFloats({record.n()}, fold.deq_scale);
-  record[Role::kQuantBias] = Tensor(DType::kI32, {record.n()});
-  std::ranges::copy(fold.quant_bias, record[Role::kQuantBias].as<int32_t>().begin());
-}
-
-// rne(bias / deq_scale − offset · Σ codes) of the stored deq_scale; what the source had is told
-// apart from the float bias that it left out.
-void AscendTarget::RecomputeQuantBias(LinearRecord& record, LayerLoss& loss) {
-  auto stored = record[Role::kQuantBias].as<int32_t>();
-  const std::vector<float> deq = PartAsFloats(record, Role::kDeqScale);
-  const double offset = PartAsFloats(record, Role::kInputOffset)[0];
-  const std::vector<float> bias =
-      record.Has(Role::kBias) ? PartAsFloats(record, Role::kBias) : std::vector<float>();
-  const auto codes = record[Role::kWeight].as<int8_t>();
-  int64_t largest = 0;
-  for (uint64_t i = 0; i < record.n(); ++i) {
-    const double correction =
-        -offset * static_cast<double>(SumInt8(codes.data() + i * record.k(), record.k()));
-    const double quotient = bias.empty() ? 0.0 : static_cast<double>(bias[i]) / deq[i];
-    largest = std::max(largest, std::abs(stored[i] - static_cast<int64_t>(correction)));
-    stored[i] = static_cast<int32_t>(
-        std::clamp(std::nearbyint(quotient + correction), -0x1p31, 0x1p31 - 1));
-  }
-  loss.note = fmt::format("the source's quant_bias was up to {} off its exact value{}", largest,
-                          bias.empty() ? "" : " and left the float bias out");
-}
-
 Result<Tensor> AscendTarget::MakeRole(const TensorSpec& spec, Role role, LinearRecord& record,
                                       LayerLoss& loss) {
   if (role == Role::kWeight || role == Role::kQuantBias) {
@@ -234,9 +191,12 @@ Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const 
   }
   if (IsRequantized(layer)) SLIM_TRY(Requantize(layer, record, loss));
   if (layer.quant_bias_is_rounded) {
-    RecomputeQuantBias(record, loss);
+    // What the source had is told apart from the float bias that it left out.
+    loss.note = fmt::format("the source's quant_bias was up to {} off its exact value{}",
+                            RecomputeQuantBias(record),
+                            record.Has(Role::kBias) ? " and left the float bias out" : "");
   } else if (record.scheme == Scheme::kW8A8) {
-    FoldStatic(record);
+    CompleteStatic(record, model_dtype_);
   }
   if (record.scheme != Scheme::kWFP8AFP8Dynamic) SLIM_TRY(CheckRecord(record));
   SLIM_TRY(PackWeight(record, TraitsOf(Dialect::kAscendV1).packs_int4));

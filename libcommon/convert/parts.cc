@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "base/version.h"
+#include "checkpoint/dialects/mindie_parts.h"
 #include "checkpoint/sparse_codec.h"
 #include "convert/parts_files.h"
 #include "convert/receipt.h"

@@ -42,7 +42,4 @@ Result<ConvertPlan> ConvertFromParts(const std::string& input, const std::string
                                      const OutputOptions& output_options, ThreadPool& pool,
                                      Listener& listener);
 
-// Whether a directory holds part{i}-of-{n} directories.
-bool HasParts(const std::string& path);
-
 }  // namespace slim

@@ -8,18 +8,9 @@
 #include "checkpoint/dialects/mindie_parts.h"
 #include "checkpoint/side_files.h"
 #include "checkpoint/sparse_codec.h"
-#include "convert/parts.h"
-#include "model/tensor_parallel.h"
 #include "os/digest.h"
 
 namespace slim {
-namespace {
-
-Error PartsError(const std::string& path, std::string message, std::string hint) {
-  return InputError("CV-parts", std::move(message), std::move(hint)).WithPath(path);
-}
-
-}  // namespace
 
 Result<PartWriter> PartWriter::Create(OutputDirectory& directory, PartFile part) {
   const std::string name = PartDirectoryName(part.rank, part.ranks);
@@ -90,40 +81,6 @@ Status CheckLossAllowed(const ConvertPlan& plan, bool allow_loss) {
                     "--allow-loss accepts it, --plan shows every tensor")
       .WithTensor(worst->source)
       .WithPath(plan.input);
-}
-
-Result<std::vector<std::string>> FindParts(const std::string& path) {
-  SLIM_ASSIGN(const std::vector<DirectoryEntry> listing, ListDirectory(path));
-  std::map<uint64_t, std::string> parts;
-  std::optional<uint64_t> ranks;
-  for (const DirectoryEntry& entry : listing) {
-    const auto part = ParsePartDirectory(entry.name);
-    if (!part || entry.kind != FileKind::kDirectory) continue;
-    if (ranks && *ranks != part->ranks) {
-      return PartsError(path, fmt::format("holds parts of {} and of {} ranks", *ranks, part->ranks),
-                        "keep the parts of one degree");
-    }
-    ranks = part->ranks;
-    parts.emplace(part->rank, JoinPath(path, entry.name));
-  }
-  std::vector<std::string> paths;
-  for (uint64_t rank = 0; rank < ranks.value_or(0); ++rank) {
-    const auto found = parts.find(rank);
-    if (found == parts.end()) {
-      return PartsError(path, fmt::format("{} is missing", PartDirectoryName(rank, *ranks)),
-                        "fetch all parts: each holds a share of every layer");
-    }
-    paths.push_back(found->second);
-  }
-  return paths;
-}
-
-bool HasParts(const std::string& path) {
-  if (KindOf(path) != FileKind::kDirectory) return false;
-  const auto listing = ListDirectory(path);
-  return listing.ok() && std::ranges::any_of(*listing, [](const DirectoryEntry& entry) {
-           return entry.kind == FileKind::kDirectory && ParsePartDirectory(entry.name).has_value();
-         });
 }
 
 }  // namespace slim

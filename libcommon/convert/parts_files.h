@@ -57,7 +57,4 @@ Receipt PartsReceipt(const ConvertPlan& plan, const std::string& input);
 // CV-loss unless a loss is allowed or there is none.
 Status CheckLossAllowed(const ConvertPlan& plan, bool allow_loss);
 
-// The parts of a directory, by rank. CV-parts where one is missing or there are two numbers.
-Result<std::vector<std::string>> FindParts(const std::string& path);
-
 }  // namespace slim

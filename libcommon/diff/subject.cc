@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "model/modules.h"
+#include "model/open_to_compute.h"
 #include "model/read_config.h"
 
 namespace slim {
@@ -41,7 +42,7 @@ uint64_t ModulesBytes(const OpenModel& model, const std::vector<Module>& modules
 }  // namespace
 
 Result<OpenModel> OpenModelAt(const std::string& path) {
-  SLIM_ASSIGN(Checkpoint checkpoint, Checkpoint::OpenFloat(path));
+  SLIM_ASSIGN(Checkpoint checkpoint, OpenToCompute(path));
   SLIM_ASSIGN(ModelConfig config, ReadModelConfig(checkpoint));
   return OpenModel{std::move(checkpoint), std::move(config)};
 }

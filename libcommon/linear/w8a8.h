@@ -8,6 +8,7 @@
 
 #include "dtype/dtype.h"
 #include "linear/int8.h"
+#include "linear/linear_record.h"
 #include "linear/scheme.h"
 
 namespace slim {
@@ -34,5 +35,12 @@ StaticFold FoldStaticW8A8(std::span<const int8_t> codes, uint64_t n, uint64_t k,
                           std::span<const float> weight_scale, const QuantizationRange& input,
                           std::span<const float> bias, DType compute, FoldRounding rounding,
                           uint64_t* saturated);
+
+// Gives a W8A8 record with scales and a zero point (none: 0) the input_offset, deq_scale and
+// quant_bias that it lacks; one that has them is left alone.
+void CompleteStatic(LinearRecord& record, DType compute);
+// quant_bias := rne(bias / deq_scale − input_offset · Σ codes) of the stored deq_scale. Returns how
+// far the stored one was from the correction alone, at most.
+int64_t RecomputeQuantBias(LinearRecord& record);
 
 }  // namespace slim

@@ -134,8 +134,4 @@ Result<std::vector<PartModule>> PartModules(const ModelConfig& config, uint64_t 
   }
 }
 
-std::string PartDirectoryName(uint64_t rank, uint64_t ranks) {
-  return fmt::format("part{}-of-{}", rank, ranks);
-}
-
 }  // namespace slim

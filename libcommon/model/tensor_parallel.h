@@ -51,7 +51,4 @@ struct PartModule {
 // what it must.
 Result<std::vector<PartModule>> PartModules(const ModelConfig& config, uint64_t ranks);
 
-// "part0-of-4"
-std::string PartDirectoryName(uint64_t rank, uint64_t ranks);
-
 }  // namespace slim

@@ -46,6 +46,15 @@ Status EmbedTokens(const Checkpoint& checkpoint, const ModelConfig& config,
   const std::string name = fmt::format("{}.weight", EmbeddingName(config));
   const TensorEntry* entry = checkpoint.Find(name);
   if (entry == nullptr) return MissingWeight(checkpoint, name);
+  SLIM_ASSIGN(const Scheme scheme, checkpoint.SchemeOf(EmbeddingName(config)));
+  if (scheme != Scheme::kFloat) {
+    SLIM_ASSIGN(const LinearLayer rows,
+                LinearLayer::Load(checkpoint, EmbeddingName(config), config.vocab_size,
+                                  config.hidden_size, Backend::kReference));
+    for (size_t i = 0; i < ids.size(); ++i)
+      rows.WeightRow(static_cast<uint64_t>(ids[i]), hidden + i * config.hidden_size);
+    return {};
+  }
   const Shape wanted = {config.vocab_size, config.hidden_size};
   if (entry->shape != wanted || !CanConvertToFloat(entry->dtype)) {
     return InputError("LIN-shape", fmt::format("is {} {}, config.json wants {} in a float dtype",

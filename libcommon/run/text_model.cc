@@ -41,10 +41,15 @@ Result<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, std::string_view t
   const bool has_model = !has_json && checkpoint.HasFile(kSentencePiece);
   const std::string path = JoinPath(checkpoint.path(), has_model ? kSentencePiece : kTokenizer);
   if (!has_json && !has_model) {
+    const bool file = checkpoint.is_single_file();
+    const std::string why = Join(checkpoint.made_notes(), "; ");
     return InputError("RUN-no-tokenizer", "is missing: the text of a prompt cannot become tokens",
-                      "copy tokenizer.json and tokenizer_config.json of the float model into the "
-                      "checkpoint's directory")
-        .WithPath(path);
+                      fmt::format("{}copy tokenizer.json and tokenizer_config.json of the float "
+                                  "model {}",
+                                  why.empty() ? "" : why + "; ",
+                                  file ? "beside the file, and give the directory"
+                                       : "into the checkpoint's directory"))
+        .WithPath(file ? JoinPath(checkpoint.directory(), kTokenizer) : path);
   }
   SLIM_ASSIGN(const std::string content,
               checkpoint.ReadSideFile(has_model ? kSentencePiece : kTokenizer));

@@ -1,5 +1,6 @@
 #include "parts.h"
 
+#include "checkpoint/dialects/mindie_parts.h"
 #include "convert/parts.h"
 
 namespace slim {

@@ -9,6 +9,7 @@
 #include "input.h"
 #include "kernels/isa.h"
 #include "model/modules.h"
+#include "model/open_to_compute.h"
 #include "os/memory.h"
 #include "run/logits_file.h"
 #include "run/memory_estimate.h"
@@ -36,6 +37,8 @@ std::string TypeOf(const Checkpoint& checkpoint, const ModelConfig& config) {
   const Json* type = description == nullptr ? nullptr : description->Global("model_quant_type");
   if (type != nullptr && type->is_string())
     return fmt::format("{} {}", config.model_type, type->text());
+  if (checkpoint.traits().is_foreign)
+    return fmt::format("{} {}", config.model_type, checkpoint.traits().name);
   return fmt::format("{} {}", config.model_type, config.dtype ? DTypeName(*config.dtype) : "FLOAT");
 }
 
@@ -85,10 +88,11 @@ Status Session::Load() {
     return SystemError(command_.logits, "would be overwritten", EEXIST)
         .WithHint("give --force, or another name");
   }
-  auto opened = Checkpoint::OpenFloat(command_.model);
+  auto opened = OpenToCompute(command_.model);
   if (!opened.ok() && opened.error().rule == "CK-unsupported-dialect") {
     return std::move(opened).error().WithHint(
-        "slim-convert can read it: slim-convert MODEL -o NEW --to ascendv1, then run NEW");
+        "the engine that it was made for loads it; slim runs the float model, and the layouts of "
+        "'slim-convert --list'");
   }
   if (!opened.ok()) return std::move(opened).error();
   checkpoint_.emplace(std::move(*opened));

@@ -67,12 +67,7 @@ Status GgufLayers::ReadConfig() {
   interleaves_ = known->interleaves_rotary;
   heads_ = size_of("num_attention_heads", 0);
   kv_heads_ = size_of("num_key_value_heads", static_cast<int64_t>(heads_));
-  for (const std::string_view key : {"torch_dtype", "dtype"}) {
-    const Json* value = config.Find(key);
-    const auto dtype =
-        value == nullptr ? std::nullopt : ParseModelDType(value->AsString().value_or(""));
-    if (dtype) model_dtype_ = *dtype;
-  }
+  model_dtype_ = source_.ModelDType().value_or(DType::kF32);
   return {};
 }
 

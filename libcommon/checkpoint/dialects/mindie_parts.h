@@ -15,5 +15,11 @@ struct PartDirectory {
   uint64_t ranks = 0;
 };
 std::optional<PartDirectory> ParsePartDirectory(std::string_view name);
+std::string PartDirectoryName(uint64_t rank, uint64_t ranks);
+
+// Whether a directory holds part{i}-of-{n} directories.
+bool HasParts(const std::string& path);
+// Their paths, by rank. CV-parts where one is missing or there are two degrees.
+Result<std::vector<std::string>> FindParts(const std::string& path);
 
 }  // namespace slim

@@ -163,6 +163,22 @@ void ExpectFloats(const std::string& path, const Layer& layer) {
   }
 }
 
+// The layer as slim-run computes it, without a conversion.
+void ExpectComputable(const std::string& path, const Layer& layer) {
+  const auto in = Checkpoint::OpenToCompute(path);
+  ASSERT_TRUE(in.ok()) << in.error().ToString();
+  const auto record = in->ReadLinear("l");
+  ASSERT_TRUE(record.ok()) << record.error().ToString();
+  const auto scheme = in->SchemeOf("l");
+  ASSERT_TRUE(scheme.ok());
+  EXPECT_EQ(record->scheme, *scheme);
+  std::vector<float> row(kK);
+  for (uint64_t i = 0; i < kN; ++i) {
+    DequantizeWeightRow(*record, i, row);
+    for (uint64_t j = 0; j < kK; ++j) ASSERT_EQ(row[j], layer.Value(i, j)) << i << ", " << j;
+  }
+}
+
 // The layer as ascendv1 holds it, read back through the hub.
 void ExpectCodes(const std::string& path, const Layer& layer) {
   const auto out = Checkpoint::Open(path);
@@ -194,6 +210,8 @@ TEST(Foreign, GptqBothVersionsBothWidths) {
         WriteFolder(scratch.Path("in"), layer.Gptq(v1), GptqConfig(bits, v1 ? "gptq" : "gptq_v2"));
         MustConvert(scratch.Path("in"), scratch.Path("hf"), Dequantize());
         ExpectFloats(scratch.Path("hf"), layer);
+        ExpectComputable(scratch.Path("in"), layer);
+        ExpectComputable(scratch.Path("in"), layer);
         MustConvert(scratch.Path("in"), scratch.Path("a1"), To(Dialect::kAscendV1));
         ExpectCodes(scratch.Path("a1"), layer);
         if (bits == 4 || !v1) continue;
@@ -213,6 +231,7 @@ TEST(Foreign, GptqActOrder) {
   WriteFolder(scratch.Path("in"), layer.Gptq(true), GptqConfig(4, "gptq"));
   MustConvert(scratch.Path("in"), scratch.Path("hf"), Dequantize());
   ExpectFloats(scratch.Path("hf"), layer);
+  ExpectComputable(scratch.Path("in"), layer);
   const auto refused = ConvertTo(scratch.Path("in"), scratch.Path("a1"), To(Dialect::kAscendV1));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().rule, "CV-act-order");
@@ -227,6 +246,7 @@ TEST(Foreign, Awq) {
               R"({"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"})");
   MustConvert(scratch.Path("in"), scratch.Path("hf"), Dequantize());
   ExpectFloats(scratch.Path("hf"), layer);
+  ExpectComputable(scratch.Path("in"), layer);
   MustConvert(scratch.Path("in"), scratch.Path("a1"), To(Dialect::kAscendV1));
   ExpectCodes(scratch.Path("a1"), layer);
 }
@@ -242,6 +262,7 @@ TEST(Foreign, CompressedTensorsPacked) {
                     R"(, "type": "int", "symmetric": false, "strategy": "group"}}}})");
     MustConvert(scratch.Path("in"), scratch.Path("hf"), Dequantize());
     ExpectFloats(scratch.Path("hf"), layer);
+    ExpectComputable(scratch.Path("in"), layer);
     MustConvert(scratch.Path("in"), scratch.Path("a1"), To(Dialect::kAscendV1));
     ExpectCodes(scratch.Path("a1"), layer);
   }
@@ -276,6 +297,14 @@ TEST(Foreign, Fp8BlocksWithPartialEdges) {
     for (uint64_t j = 0; j < 40; ++j)
       ASSERT_EQ(weight->as<float>()[i * 40 + j],
                 F8E4M3ToFloat(bytes[i * 40 + j]) * scales[i / 16 * 2 + j / 32]);
+  }
+  const auto shown = Checkpoint::OpenToCompute(scratch.Path("in"));
+  ASSERT_TRUE(shown.ok()) << shown.error().ToString();
+  const auto same = shown->Read("l.weight");
+  ASSERT_TRUE(same.ok());
+  EXPECT_EQ(same->dtype, DType::kBF16);
+  for (uint64_t i = 0; i < 20 * 40; ++i) {
+    EXPECT_EQ(same->as<uint16_t>()[i], FloatToBf16(weight->as<float>()[i]));
   }
 }
 
