@@ -130,6 +130,7 @@ class HeaderParser {
 
   Status ParseShape(HeaderTensor& tensor) {
     SLIM_TRY(scanner_.BeginArray());
+    tensor.shape.reserve(2);
     while (true) {
       SLIM_ASSIGN(const bool more, scanner_.NextElement());
       if (!more) return {};

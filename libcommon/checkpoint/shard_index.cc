@@ -58,6 +58,8 @@ std::vector<std::string> ShardIndex::Files() const {
   std::vector<std::string> files;
   std::unordered_set<std::string_view> seen;
   for (const auto& [tensor, file] : weight_map) {
+    // Tensors of one file stand together.
+    if (!files.empty() && files.back() == file) continue;
     if (seen.insert(file).second) files.push_back(file);
   }
   return files;
