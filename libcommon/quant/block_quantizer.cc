@@ -21,6 +21,10 @@ namespace {
 // resolution and saves clipping; 5 % costs resolution.
 constexpr float kRangeHeadroom = 1.01F;
 
+bool LinearIsIn(std::span<CalibratedLinear* const> linears, const CalibratedLinear* linear) {
+  return std::find(linears.begin(), linears.end(), linear) != linears.end();
+}
+
 }  // namespace
 
 BlockQuantizer::BlockQuantizer(const Checkpoint& source, const QuantPlan& plan,
@@ -276,13 +280,10 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
   options.tap = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {
     stats_->AddInput(name, x, t, k);
     CalibratedLinear* linear = Find(name);
-    if (linear == nullptr ||
-        std::find(observed.begin(), observed.end(), linear) == observed.end()) {
-      return;
-    }
+    if (linear == nullptr || !LinearIsIn(observed, linear)) return;
     if (linear->observer && (sequential || NeedsValues(linear->plan->activation)))
       linear->observer->AddSample(x, t * k);
-    if (linear->moments && linear->moments->owner() == name) linear->moments->Add(x, t, k, pool_);
+    if (!sequential) AddMoments(*linear, x, t, k);
   };
   options.cache_tap = [&](const float* keys, const float* values, uint64_t t) {
     const uint64_t heads = plan_.config.num_kv_heads;
@@ -299,6 +300,7 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
       replaced_input_.resize(t * k);
       FakeQuantizeInput(linear->plan->activation, range, ComputeOf(name), x, t * k,
                         replaced_input_.data(), pool_);
+      if (LinearIsIn(observed, linear)) AddMoments(*linear, replaced_input_.data(), t, k);
       return static_cast<const float*>(replaced_input_.data());
     };
   }
@@ -314,6 +316,14 @@ Status BlockQuantizer::Forward(PassRun& run, const Stage& stage, bool advance) {
   }
   MeasureInputs(Moment::kBeforeSmoothing);
   return {};
+}
+
+// Of the inputs as the layer computes with them: --propagate quantized rounds them first, as
+// msModelSlim.
+void BlockQuantizer::AddMoments(const CalibratedLinear& linear, const float* x, uint64_t t,
+                                uint64_t k) {
+  if (linear.moments && linear.moments->owner() == linear.plan->name)
+    linear.moments->Add(x, t, k, pool_);
 }
 
 Status BlockQuantizer::FinishStage(const Stage& stage) {

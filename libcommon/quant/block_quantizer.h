@@ -84,6 +84,7 @@ class BlockQuantizer {
   std::vector<float> ColumnSquares(const CalibratedLinear& linear);
   void Observe(std::string_view name, const float* x, uint64_t t, uint64_t k);
   bool NeedsSamples() const;
+  void AddMoments(const CalibratedLinear& linear, const float* x, uint64_t t, uint64_t k);
   Status FinishStage(const Stage& stage);
   Status Smooth(const SmoothStep& step, size_t index);
   Status QuantizeCache(const KvCacheStep& step);
