@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace slim {
@@ -32,6 +34,16 @@ int32_t DotBaseline(const int8_t* x, const int8_t* w, uint64_t k) {
   return _mm_cvtsi128_si32(sum) + DotPlain(x + l, w + l, k - l);
 }
 
+#elif defined(__aarch64__)
+
+// The baseline of Armv8.0; a product of two int8 fits in int16, pairs of them are added in int32.
+int32_t DotBaseline(const int8_t* x, const int8_t* w, uint64_t k) {
+  int32x4_t sum = vdupq_n_s32(0);
+  uint64_t l = 0;
+  for (; l + 8 <= k; l += 8) sum = vpadalq_s16(sum, vmull_s8(vld1_s8(x + l), vld1_s8(w + l)));
+  return vaddvq_s32(sum) + DotPlain(x + l, w + l, k - l);
+}
+
 #else
 
 int32_t DotBaseline(const int8_t* x, const int8_t* w, uint64_t k) { return DotPlain(x, w, k); }
@@ -46,7 +58,7 @@ void BlockScalar(const Int8Block& b) {
   }
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 
 // What a tile of kRows x kColumns sums left of k behind its whole vectors.
 template <uint64_t kRows, uint64_t kColumns>
@@ -58,6 +70,10 @@ void AddTail(const Int8Block& b, uint64_t i, uint64_t j, uint64_t from) {
     }
   }
 }
+
+#endif
+
+#if defined(__x86_64__)
 
 #define SLIM_AVX2 [[gnu::target("avx2")]]
 #define SLIM_VNNI [[gnu::target("avx512f,avx512bw,avx512vl,avx512vnni")]]
@@ -199,7 +215,55 @@ void BlockVnni(const Int8Block& b) {
   for (; i < b.t; ++i) RowsVnni<1>(b, i);
 }
 
-#endif  // __x86_64__
+#elif defined(__aarch64__)
+
+#define SLIM_DOTPROD [[gnu::target("+dotprod")]]
+
+// vdotq_s32 multiplies signed codes and adds in int32: exact, no shift, no correction.
+template <uint64_t kRows, uint64_t kColumns>
+SLIM_DOTPROD void TileDotprod(const Int8Block& b, uint64_t i, uint64_t j) {
+  int32x4_t sum[kRows][kColumns];
+#pragma GCC unroll 4
+  for (uint64_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (uint64_t c = 0; c < kColumns; ++c) sum[r][c] = vdupq_n_s32(0);
+  }
+  uint64_t l = 0;
+  for (; l + 16 <= b.k; l += 16) {
+    int8x16_t w[kColumns];
+#pragma GCC unroll 4
+    for (uint64_t c = 0; c < kColumns; ++c) w[c] = vld1q_s8(b.w + (j + c) * b.k + l);
+#pragma GCC unroll 4
+    for (uint64_t r = 0; r < kRows; ++r) {
+      const int8x16_t x = vld1q_s8(b.x + (i + r) * b.k + l);
+#pragma GCC unroll 4
+      for (uint64_t c = 0; c < kColumns; ++c) sum[r][c] = vdotq_s32(sum[r][c], x, w[c]);
+    }
+  }
+#pragma GCC unroll 4
+  for (uint64_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (uint64_t c = 0; c < kColumns; ++c)
+      b.y[(i + r) * b.y_stride + j + c] = vaddvq_s32(sum[r][c]);
+  }
+  if (l < b.k) AddTail<kRows, kColumns>(b, i, j, l);
+}
+
+template <uint64_t kRows>
+void RowsDotprod(const Int8Block& b, uint64_t i) {
+  uint64_t j = 0;
+  for (; j + 4 <= b.n; j += 4) TileDotprod<kRows, 4>(b, i, j);
+  for (; j < b.n; ++j) TileDotprod<kRows, 1>(b, i, j);
+}
+
+// Four rows by four columns: 16 sums and 5 operands of the 32 registers.
+void BlockDotprod(const Int8Block& b) {
+  uint64_t i = 0;
+  for (; i + 4 <= b.t; i += 4) RowsDotprod<4>(b, i);
+  for (; i < b.t; ++i) RowsDotprod<1>(b, i);
+}
+
+#endif
 
 }  // namespace
 
@@ -209,6 +273,8 @@ Int8BlockFunction ChooseInt8Block() {
   // AVX-512 without VNNI exists; two 256-bit products a cycle serve it well enough.
   if (isa == Isa::kAvx512 && __builtin_cpu_supports("avx512vnni")) return BlockVnni;
   if (isa != Isa::kScalar) return BlockAvx2;
+#elif defined(__aarch64__)
+  if (CurrentIsa() == Isa::kDotprod) return BlockDotprod;
 #endif
   return BlockScalar;
 }

@@ -22,11 +22,27 @@ struct IsaRow {
 constexpr IsaRow kIsas[] = {{Isa::kScalar, "scalar", HWY_SSSE3},
                             {Isa::kAvx2, "avx2", HWY_AVX2},
                             {Isa::kAvx512, "avx512", HWY_AVX3}};
+constexpr std::string_view kNames = "use scalar, avx2 or avx512";
 #else
-constexpr IsaRow kIsas[] = {{Isa::kScalar, "scalar", HWY_STATIC_TARGET}};
+constexpr IsaRow kIsas[] = {{Isa::kScalar, "scalar", HWY_STATIC_TARGET},
+                            {Isa::kDotprod, "dotprod", HWY_STATIC_TARGET}};
+constexpr std::string_view kNames = "use scalar or dotprod";
 #endif
 
+// Linux lets programs read this register and keeps from it what the processors do not all have
+// (kernel documentation, arm64/cpu-feature-registers).
+bool HasDotprod() {
+#if defined(__aarch64__)
+  uint64_t features = 0;
+  asm("mrs %0, ID_AA64ISAR0_EL1" : "=r"(features));
+  return (features >> 44 & 0xF) != 0;
+#else
+  return false;
+#endif
+}
+
 bool IsSupported(const IsaRow& row) {
+  if (row.isa == Isa::kDotprod) return HasDotprod();
   return row.isa == Isa::kScalar || (hwy::SupportedTargets() & row.targets) != 0;
 }
 
@@ -46,7 +62,7 @@ Status ChooseByName(std::string_view name) {
     Choose(row);
     return {};
   }
-  return UsageError("no instruction set has this name", "use scalar, avx2 or avx512");
+  return UsageError("no instruction set has this name", std::string(kNames));
 }
 
 // Runs once, before the first kernel.

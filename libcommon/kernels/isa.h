@@ -10,14 +10,15 @@
 
 namespace slim {
 
-// In rising order of width. kScalar is the baseline that every supported processor has.
-enum class Isa { kScalar, kAvx2, kAvx512 };
+// In rising order of width. kScalar is the baseline that every supported processor has: SSSE3, or
+// NEON on aarch64, where kDotprod adds the dot products of int8 of Armv8.2.
+enum class Isa { kScalar, kAvx2, kAvx512, kDotprod };
 
 Isa CurrentIsa();
 // What this processor can run, lowest first; never empty.
 std::vector<Isa> SupportedIsas();
-// "scalar", "avx2" or "avx512"; a usage error for another name or one that the processor lacks. Not
-// while kernels run.
+// "scalar", "avx2", "avx512" or "dotprod"; a usage error for another name or one that the processor
+// lacks. Not while kernels run.
 Status SetIsa(std::string_view name);
 std::string_view IsaName(Isa isa);
 

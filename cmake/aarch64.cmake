@@ -1,0 +1,17 @@
+# Cross build for aarch64 with Debian's compiler and the :arm64 packages of tools/packages.sh aarch64, and qemu to run what it
+# makes. SLIM_AARCH64_ROOT names a folder with those packages unpacked, where they cannot be installed.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(root "$ENV{SLIM_AARCH64_ROOT}")
+set(CMAKE_FIND_ROOT_PATH "${root}/usr" /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY BOTH)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
+set(ENV{PKG_CONFIG_LIBDIR} "${root}/usr/lib/aarch64-linux-gnu/pkgconfig:${root}/usr/share/pkgconfig:/usr/share/pkgconfig")
+set(ENV{PKG_CONFIG_SYSROOT_DIR} "${root}")
+set(OPENSSL_ROOT_DIR "${root}/usr")
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static)
