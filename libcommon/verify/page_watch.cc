@@ -80,11 +80,18 @@ void PageWatcher::AddSignature(const std::byte* page, uint64_t offset) {
   uint64_t signature = mix(1024) * 0x9E3779B97F4A7C15ULL ^ mix(2056);
   signature = signature * 0xC2B2AE3D27D4EB4FULL ^ mix(3080);
   Seen& slot = seen_[(signature * 0x9E3779B97F4A7C15ULL >> 40) % kSlots];
-  if (slot.signature == signature && slot.offset != offset && !HoldsOneValue(page) &&
-      (offset - slot.offset) % row_bytes_ != 0) {
+  if (slot.signature == signature && IsCopy(slot, offset) && !HoldsOneValue(page))
     candidate_ = Twins{slot.offset, offset};
-  }
-  slot = {signature, offset};
+  slot = {signature, offset, last_word_};
+}
+
+// Of two pages that look alike.
+bool PageWatcher::IsCopy(const Seen& seen, uint64_t offset) const {
+  if (offset == seen.offset) return false;
+  if ((offset - seen.offset) % row_bytes_ != 0) return true;
+  const bool same_row_before =
+      seen.offset >= sizeof(uint64_t) && offset % row_bytes_ >= sizeof(uint64_t);
+  return same_row_before && seen.before != last_word_;
 }
 
 Result<std::optional<PageWatcher::Twins>> PageWatcher::RepeatedPages(

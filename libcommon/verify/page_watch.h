@@ -41,16 +41,19 @@ class PageWatcher {
     uint64_t first = 0;  // in the tensor
     uint64_t second = 0;
   };
-  // The first two pages of the file, not whole rows apart, that hold the same bytes and more than
-  // one value. Reads them again to be sure.
+  // The first two pages of the file that hold the same bytes and more than one value, and are
+  // either not whole rows apart or equal from the border on only: rows that a model repeats are
+  // equal from their begin on. Reads them again to be sure.
   Result<std::optional<Twins>> RepeatedPages(const Checkpoint& checkpoint) const;
 
  private:
   struct Seen {
     uint64_t signature = 0;
     uint64_t offset = 0;
+    uint64_t before = 0;  // the eight bytes in front of it
   };
 
+  bool IsCopy(const Seen& seen, uint64_t offset) const;
   void AddPage(const std::byte* page, uint64_t offset);
   void AddSignature(const std::byte* page, uint64_t offset);
   void EndRun(uint64_t end);

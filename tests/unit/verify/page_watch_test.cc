@@ -118,6 +118,34 @@ TEST_F(Pages, OnePageTwice) {
   EXPECT_EQ(twins_->second, 40960 - data_);
 }
 
+// Rows as long as a page are whole rows apart wherever they are copied to: the border tells.
+TEST(RowsOfAPage, OnePageTwiceAndEqualRows) {
+  const auto layout = LayOutSafetensors({{"w", DType::kU8, {400, 4096}}});
+  std::string noise = layout->header;
+  std::mt19937 random(5);
+  while (noise.size() < layout->file_size) noise += static_cast<char>(random() % 255 + 1);
+  const auto twins = [&](const std::string& file) {
+    const Scratch scratch;
+    const std::string path = scratch.Write("x.safetensors", file);
+    const auto checkpoint = Checkpoint::Open(path);
+    const TensorEntry* entry = checkpoint->Find("w");
+    PageWatcher watcher(*entry);
+    EXPECT_TRUE(ForEachPiece(*checkpoint, *entry, [&](auto bytes, uint64_t offset) {
+                  watcher.Add(bytes, offset);
+                }).ok());
+    return watcher.RepeatedPages(*checkpoint).value();
+  };
+  EXPECT_FALSE(twins(noise));
+  std::string torn = noise;
+  torn.replace(409600, 8192, noise.substr(40960, 8192));
+  ASSERT_TRUE(twins(torn));
+  EXPECT_EQ(twins(torn)->second, 409600 - layout->header.size());
+  std::string rows = noise;
+  const size_t data = layout->header.size();
+  rows.replace(data + 200 * 4096, 50 * 4096, noise.substr(data + 10 * 4096, 50 * 4096));
+  EXPECT_FALSE(twins(rows));
+}
+
 TEST_F(Pages, EqualRowsAndConstantPagesAreTheModels) {
   const std::string rows = file_.substr(data_, 100 * kRow);
   file_.replace(data_ + 512 * kRow, rows.size(), rows);  // 512 rows are 25 pages
