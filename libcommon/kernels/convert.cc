@@ -1,5 +1,6 @@
 #include "kernels/convert.h"
 
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -114,7 +115,13 @@ void ToFloat(DType dtype, const std::byte* from, float* to, uint64_t count) {
   } else if (dtype == DType::kF16) {
     SLIM_DISPATCH(F16ToFloats)(from, to, count);
   } else if (dtype == DType::kF8E4M3) {
-    for (uint64_t i = 0; i < count; ++i) to[i] = F8E4M3ToFloat(static_cast<uint8_t>(from[i]));
+    static const std::array<float, 256> kValues = [] {
+      std::array<float, 256> values;
+      for (uint32_t code = 0; code < values.size(); ++code)
+        values[code] = F8E4M3ToFloat(static_cast<uint8_t>(code));
+      return values;
+    }();
+    for (uint64_t i = 0; i < count; ++i) to[i] = kValues[static_cast<uint8_t>(from[i])];
   } else if (count != 0) {
     std::memcpy(to, from, count * sizeof(float));
   }
