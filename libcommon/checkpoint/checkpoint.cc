@@ -314,9 +314,13 @@ Result<Shard> Checkpoint::OpenShard(const std::string& name) const {
 void Checkpoint::AddShard(Shard shard) {
   const auto number = static_cast<uint32_t>(shards_.size());
   const uint64_t start = shard.header.data_start;
+  // Ranks have the same names: their directory tells them apart.
+  const size_t slash = shard.name.find('/');
+  const std::string rank = slash == std::string::npos ? "" : shard.name.substr(0, slash + 1);
   for (HeaderTensor& tensor : shard.header.tensors) {
     const uint64_t size = tensor.strides.empty() ? tensor.end - tensor.begin
                                                  : ByteSize(tensor.dtype, tensor.shape).value();
+    if (!rank.empty()) tensor.name.insert(0, rank);
     tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape), number,
                         start + tensor.begin, size, 0, std::move(tensor.strides)});
   }

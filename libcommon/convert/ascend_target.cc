@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "convert/dequantize.h"
+#include "convert/input_columns.h"
 #include "convert/plan.h"
 #include "convert/source_tensors.h"
 #include "dtype/scalar_convert.h"
@@ -118,6 +119,10 @@ Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
     add(Role::kInputScale, DType::kF32, {1});
     add(Role::kInputOffset, DType::kF32, {1});
     add(Role::kDeqScale, model_dtype_ == DType::kBF16 ? DType::kF32 : DType::kI64, {layer.n()});
+    if (InputsDiffer(layer)) {
+      plan.loss = LossClass::kRequantized;
+      plan.reason = "as W8A8, whose input_scale is one number";
+    }
   } else {
     add(Role::kWeightScale, DType::kF32, {layer.n(), groups});
     add(Role::kWeightOffset, DType::kF32, {layer.n(), groups});
@@ -132,7 +137,6 @@ Status AscendTarget::Requantize(const LogicalLayer& layer, LinearRecord& record,
   Tensor codes(DType::kI8, layer.shape());
   Tensor scales(DType::kF32, {layer.n(), 1});
   std::vector<float> row(k);
-  std::vector<float> again(k);
   for (uint64_t i = 0; i < layer.n(); ++i) {
     DequantizeLayerRow(layer, record, i, row);
     if (!AllFinite(row.data(), k)) {
@@ -142,16 +146,7 @@ Status AscendTarget::Requantize(const LogicalLayer& layer, LinearRecord& record,
     const auto out = codes.as<int8_t>().subspan(i * k, k);
     const float scale = QuantizeByRange(row, 8, true, DType::kF32, out).scale;
     scales.as<float>()[i] = scale;
-    double signal = 0;
-    double noise = 0;
-    for (uint64_t j = 0; j < k; ++j) {
-      const double error = static_cast<double>(row[j]) - static_cast<double>(out[j]) * scale;
-      signal += static_cast<double>(row[j]) * row[j];
-      noise += error * error;
-    }
-    loss.signal += signal;
-    loss.noise += noise;
-    if (noise > 0) ++loss.changed;
+    AccountCodes(row, out, scale, loss);
   }
   record[Role::kWeight] = std::move(codes);
   record[Role::kWeightScale] = std::move(scales);
@@ -190,11 +185,15 @@ Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const 
     return out;
   }
   if (IsRequantized(layer)) SLIM_TRY(Requantize(layer, record, loss));
+  if (InputsDiffer(record)) SLIM_TRY(FoldInputs(record, loss));
   if (layer.quant_bias_is_rounded) {
-    // What the source had is told apart from the float bias that it left out.
-    loss.note = fmt::format("the source's quant_bias was up to {} off its exact value{}",
-                            RecomputeQuantBias(record),
-                            record.Has(Role::kBias) ? " and left the float bias out" : "");
+    const int64_t off = RecomputeQuantBias(record);
+    // What the source had is told apart from the float bias that it left out; folded, it belongs to
+    // other codes.
+    if (loss.note.empty()) {
+      loss.note = fmt::format("the source's quant_bias was up to {} off its exact value{}", off,
+                              record.Has(Role::kBias) ? " and left the float bias out" : "");
+    }
   } else if (record.scheme == Scheme::kW8A8) {
     CompleteStatic(record, model_dtype_);
   }

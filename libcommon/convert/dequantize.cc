@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "convert/dtype_change.h"
+#include "convert/input_columns.h"
 #include "kernels/reduce.h"
 
 namespace slim {
@@ -42,8 +43,13 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
   Tensor out(dtype, {layer.n(), k});
   std::vector<float> row(k);
   const uint64_t row_bytes = k * DTypeBits(dtype) / 8;
+  const bool by_column = InputsDiffer(record);
   for (uint64_t i = 0; i < layer.n(); ++i) {
-    DequantizeLayerRow(layer, record, i, row);
+    if (by_column) {
+      DequantizeColumns(record, i, row);
+    } else {
+      DequantizeLayerRow(layer, record, i, row);
+    }
     if (!AllFinite(row.data(), k)) {
       return InputError("CV-not-finite", fmt::format("row {} is not finite", i),
                         "the source is damaged: fetch it again");
@@ -54,6 +60,20 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
     SLIM_TRY(Accept(rounding, dtype, Meaning::kValues, loss));
   }
   return out;
+}
+
+void AccountCodes(std::span<const float> row, std::span<const int8_t> codes, float scale,
+                  LayerLoss& loss) {
+  double signal = 0;
+  double noise = 0;
+  for (size_t j = 0; j < row.size(); ++j) {
+    const double error = static_cast<double>(row[j]) - static_cast<double>(codes[j]) * scale;
+    signal += static_cast<double>(row[j]) * row[j];
+    noise += error * error;
+  }
+  loss.signal += signal;
+  loss.noise += noise;
+  if (noise > 0) ++loss.changed;
 }
 
 std::vector<float> FloatBias(const LinearRecord& record) {

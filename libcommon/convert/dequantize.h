@@ -18,6 +18,10 @@ namespace slim {
 Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& record, DType dtype,
                                 LayerLoss& loss);
 
+// What new codes of a row lose: `row` against codes times scale, added to `loss`.
+void AccountCodes(std::span<const float> row, std::span<const int8_t> codes, float scale,
+                  LayerLoss& loss);
+
 // The float bias [n]: the stored one, else what quant_bias holds beyond the correction for the
 // activation offset, (quant_bias + offset · Σ codes) · deq_scale; empty when every element of that
 // is zero up to the rounding of the correction (facts: formats.md 6.4). Needs the weight.

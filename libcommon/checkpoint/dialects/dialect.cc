@@ -8,6 +8,7 @@
 #include "checkpoint/dialects/ascendv1.h"
 #include "checkpoint/dialects/ascendv1_v0.h"
 #include "checkpoint/dialects/golden_stick.h"
+#include "checkpoint/dialects/golden_stick_ranks.h"
 #include "checkpoint/dialects/hf.h"
 #include "checkpoint/dialects/mindie.h"
 #include "checkpoint/dialects/mindie_parts.h"
@@ -282,6 +283,8 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
   const auto* method = std::ranges::find(kMethods, foreign, &MethodDialect::method);
   if (!foreign.empty() && method == std::end(kMethods)) return UnreadDialect(foreign, directory);
   if (listing.safetensors.empty() && listing.indexes.empty()) {
+    SLIM_ASSIGN(std::optional<DialectGuess> ranks, GuessRanks(directory, entries));
+    if (ranks) return std::move(*ranks);
     SLIM_ASSIGN(std::optional<DialectGuess> other, GuessOtherContainer(directory, listing));
     if (other) {
       other->fp8 = foreign == "fp8";
@@ -294,8 +297,10 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
     return InputError(
                "CK-no-weights",
                fmt::format(
-                   "no checkpoint: looked for *.safetensors and quant_model_description*.json{}",
-                   found))
+                   "no checkpoint: looked for *.safetensors, quant_model_description*.json, "
+                   "{}, pytorch_model*.bin, *.gguf, quant_weight.npy, part{{i}}-of-{{n}}/ and "
+                   "rank_{{i}}/{}",
+                   kGoldenStickDescription, found))
         .WithPath(directory);
   }
   DialectGuess guess;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "checkpoint/dialects/golden_stick_ranks.h"
 #include "checkpoint/dialects/module_layers.h"
 #include "linear/packed_codes.h"
 
@@ -24,7 +25,6 @@ class GoldenStick : public ModuleLayers {
  private:
   Status TakeScales(LogicalLayer& layer, bool transposed) const;
   Status TakeStatic(LogicalLayer& layer) const;
-  Result<Tensor> ReadRepeated(const TensorEntry& entry, DType dtype) const;
 };
 
 Status GoldenStick::CheckDescription() const {
@@ -106,8 +106,11 @@ Status GoldenStick::TakeStatic(LogicalLayer& layer) const {
   SLIM_TRY(RequireShape(*deq, {layer.n()}));
   SLIM_TRY(RequireDType(*quant_bias, {DType::kI32}));
   SLIM_TRY(RequireShape(*quant_bias, {layer.n()}));
-  layer.part(Role::kInputScale) = PartSpec{DType::kF32, {1}};
-  layer.part(Role::kInputOffset) = PartSpec{DType::kF32, {1}};
+  SLIM_ASSIGN(const Tensor scales, source_.Read(*scale));
+  SLIM_ASSIGN(const Tensor offsets, source_.Read(*offset));
+  const uint64_t inputs = IsRepeated(scales) && IsRepeated(offsets) ? 1 : layer.k();
+  layer.part(Role::kInputScale) = PartSpec{DType::kF32, {inputs}};
+  layer.part(Role::kInputOffset) = PartSpec{DType::kF32, {inputs}};
   layer.part(Role::kDeqScale) = PartSpec{DType::kF32, {layer.n()}};
   layer.part(Role::kQuantBias) = PartSpec{DType::kI32, {layer.n()}};
   layer.quant_bias_is_rounded = true;
@@ -115,29 +118,12 @@ Status GoldenStick::TakeStatic(LogicalLayer& layer) const {
   return {};
 }
 
-// [k] equal values as [1].
-Result<Tensor> GoldenStick::ReadRepeated(const TensorEntry& entry, DType dtype) const {
-  SLIM_ASSIGN(const Tensor tensor, source_.Read(entry));
-  const double first = ElementAsDouble(tensor.view(), 0);
-  for (uint64_t j = 1; j < tensor.elements(); ++j) {
-    const double value = ElementAsDouble(tensor.view(), j);
-    if (value == first) continue;
-    return Refuse(entry, "CV-input-scale",
-                  fmt::format("differs between columns ({} in column 0, {} in column {}): a "
-                              "smoothing is folded into it, and one number cannot stand for it",
-                              first, value, j),
-                  "--dequantize, and quantize the float checkpoint with slim-quant");
-  }
-  const Tensor one = Tensor::FromFloats({1}, std::vector<float>{static_cast<float>(first)});
-  return Expanded(one, {dtype, {1}});
-}
-
 Result<Tensor> GoldenStick::ReadRole(const LogicalLayer& layer, Role role) const {
   const TensorEntry& entry = *Part(layer.name, RoleSuffix(role));
   const PartSpec& wanted = *layer.part(role);
-  if (role == Role::kInputScale || role == Role::kInputOffset)
-    return ReadRepeated(entry, wanted.dtype);
   SLIM_ASSIGN(Tensor part, source_.Read(entry));
+  if (role == Role::kInputScale || role == Role::kInputOffset)
+    return LeadingFloats(part, wanted.shape[0]);
   const bool int4 = layer.scheme == Scheme::kW4A16;
   if (role == Role::kWeight)
     return int4 ? UnpackTransposedInt4(part.as<uint8_t>(), layer.n(), layer.k()) : std::move(part);
@@ -163,6 +149,20 @@ constexpr Role kRoleOrder[] = {Role::kWeight,   Role::kWeightScale, Role::kWeigh
 
 }  // namespace
 
+bool IsRepeated(const Tensor& tensor) {
+  for (uint64_t i = 1; i < tensor.elements(); ++i) {
+    if (ElementAsDouble(tensor.view(), i) != ElementAsDouble(tensor.view(), 0)) return false;
+  }
+  return true;
+}
+
+Tensor LeadingFloats(const Tensor& tensor, uint64_t count) {
+  std::vector<float> values;
+  for (uint64_t i = 0; i < count; ++i)
+    values.push_back(static_cast<float>(ElementAsDouble(tensor.view(), i)));
+  return Tensor::FromFloats({count}, values);
+}
+
 const DialectTraits kGoldenStickTraits = {
     .dialect = Dialect::kGoldenStick,
     .name = "golden-stick",
@@ -186,6 +186,7 @@ const DialectTraits kGoldenStickTraits = {
 
 Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source,
                                                      std::vector<Error>* problems) {
+  if (HasRanks(source)) return OpenGoldenStickRanks(source, problems);
   auto reader = std::make_unique<GoldenStick>(source);
   if (source.description() != nullptr && problems != nullptr) {
     SLIM_TRY(reader->Open(problems));

@@ -15,10 +15,15 @@ inline constexpr std::string_view kGoldenStickDescription = "quantization_descri
 // Its description is flat: tensors and labels, no globals.
 extern const DialectTraits kGoldenStickTraits;
 
-// W8A8, W8A8_DYNAMIC, W8A16, W4A16 and FLOAT. Activation scales that differ between columns are
-// refused by tensor when they are read (CV-input-scale).
-// `problems`: as InspectLayers(); entries of the description without a tensor are not among them.
+// W8A8, W8A8_DYNAMIC, W8A16, W4A16 and FLOAT. input_scale and input_offset of a static layer are
+// [1], or [k] both where columns differ. `problems`: as InspectLayers(); entries of the description
+// without a tensor are not among them.
 Result<std::unique_ptr<LayerReader>> OpenGoldenStick(const Checkpoint& source,
                                                      std::vector<Error>* problems = nullptr);
+
+// One number for each column, where all are the same.
+bool IsRepeated(const Tensor& tensor);
+// The first `count` values as F32.
+Tensor LeadingFloats(const Tensor& tensor, uint64_t count);
 
 }  // namespace slim
