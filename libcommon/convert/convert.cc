@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/text.h"
 #include "convert/dtype_change.h"
 #include "convert/layer_plan.h"
+#include "convert/output_check.h"
 #include "convert/receipt.h"
 #include "convert/tensor_loop.h"
 #include "os/path_guard.h"
@@ -16,18 +16,31 @@
 namespace slim {
 namespace {
 
+// The first of two conversions in a row, whose output is the source of the second.
+struct Origin {
+  const Checkpoint& source;
+  const ConvertPlan& plan;
+};
+
 class Conversion {
  public:
-  Conversion(const Checkpoint& source, const ConvertOptions& options, ConvertPlan plan,
-             ThreadPool& pool, Listener& listener)
-      : source_(source),
-        options_(options),
+  // `origin`: null unless this is the second of two.
+  Conversion(const ConvertSource& source, ConvertPlan plan, const Origin* origin, ThreadPool& pool,
+             Listener& listener)
+      : source_(source.checkpoint),
+        options_(source.options),
         plan_(std::move(plan)),
+        origin_(origin),
         pool_(pool),
         listener_(listener) {}
 
   Status Run(const std::string& output, const OutputOptions& output_options);
+  // Everything but verification and the rename: what is there at PartialPath() of the writer.
+  Result<CheckpointWriter> Write(const std::string& output, const OutputOptions& output_options);
+  const ConvertPlan& plan() const { return plan_; }
   ConvertPlan&& TakePlan() { return std::move(plan_); }
+  // Run() wrote what the loader would stumble over.
+  bool needs_repair() const { return needs_repair_; }
 
  private:
   Status CheckLoss() const;
@@ -36,16 +49,19 @@ class Conversion {
   Status WriteSideFiles(CheckpointWriter& writer);
   Status WriteReceiptOf(CheckpointWriter& writer) const;
   Status CheckUnchanged() const;
-  Status Verify(const std::string& path, const std::string& output) const;
-  Error Refusal(const Finding& finding, const std::string& output) const;
-  Status JudgeForLoader(const std::string& path) const;
+  Status Verify(const std::string& path, const std::string& output);
+  Status JudgeForLoader(const std::string& path);
+  std::vector<const ConvertPlan*> Plans() const;  // in the order of the conversions
+  const Checkpoint& FirstSource() const { return origin_ == nullptr ? source_ : origin_->source; }
 
   const Checkpoint& source_;
   const ConvertOptions& options_;
   ConvertPlan plan_;
+  const Origin* origin_;
   ThreadPool& pool_;
   Listener& listener_;
   std::vector<File> side_files_;  // open, to notice a change
+  bool needs_repair_ = false;
 };
 
 std::string LossText(const TensorPlan& tensor) {
@@ -98,37 +114,59 @@ Status Conversion::WriteSideFiles(CheckpointWriter& writer) {
   return {};
 }
 
-Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
-  Receipt receipt;
-  receipt.tool = "slim-convert";
-  receipt.configuration.Set("from", DialectName(plan_.from));
-  receipt.configuration.Set("to", DialectName(plan_.to));
-  receipt.configuration.Set("dtype",
-                            options_.dtype ? Json(TorchDTypeName(*options_.dtype)) : Json());
-  if (options_.dequantize) receipt.configuration.Set("dequantize", true);
-  if (ReceiptCorrectsBias(source_.path())) receipt.configuration.Set(kBiasCorrectionKey, true);
-  if (options_.loader) receipt.configuration.Set("for", options_.loader->name);
-  receipt.configuration.Set("part_size", options_.part_size);
-  receipt.configuration.Set("keep_extra", options_.keep_extra);
-  std::vector<std::string> names;
-  for (const SideFile& side : plan_.side_files.copied) names.push_back(side.name);
-  SLIM_ASSIGN(receipt.inputs, DigestInputs(source_, names, pool_));
-  receipt.loss_class = LossClassName(plan_.loss);
-  const TensorPlan* worst = plan_.WorstTensor();
-  if (worst != nullptr) {
-    receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));
-    receipt.loss.Set("tensor", worst->name);
-  }
-  for (const Repair& repair : plan_.repairs)
-    receipt.notes.push_back({repair.subject, fmt::format("repaired: {}", repair.what)});
-  for (const auto* list : {&plan_.tensors, &plan_.dropped}) {
+std::vector<const ConvertPlan*> Conversion::Plans() const {
+  if (origin_ == nullptr) return {&plan_};
+  return {&origin_->plan, &plan_};
+}
+
+// What happened to single tensors, for the receipt.
+std::vector<ReceiptNote> NotesOf(const ConvertPlan& plan) {
+  std::vector<ReceiptNote> notes;
+  for (const Repair& repair : plan.repairs)
+    notes.push_back({repair.subject, fmt::format("repaired: {}", repair.what)});
+  for (const auto* list : {&plan.tensors, &plan.dropped}) {
     for (const TensorPlan& tensor : *list) {
       if (tensor.action == TensorAction::kCopy) continue;
-      receipt.notes.push_back(
+      notes.push_back(
           {tensor.name,
            fmt::format("{}: {}", TensorActionName(tensor.action),
                        tensor.loss == LossClass::kExact ? tensor.reason : LossText(tensor))});
     }
+  }
+  return notes;
+}
+
+Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
+  Receipt receipt;
+  receipt.tool = "slim-convert";
+  const ConvertPlan& first = *Plans().front();
+  receipt.configuration.Set("from", DialectName(first.from));
+  receipt.configuration.Set("to", DialectName(plan_.to));
+  receipt.configuration.Set("dtype",
+                            options_.dtype ? Json(TorchDTypeName(*options_.dtype)) : Json());
+  if (options_.dequantize) receipt.configuration.Set("dequantize", true);
+  if (ReceiptCorrectsBias(FirstSource().path()))
+    receipt.configuration.Set(kBiasCorrectionKey, true);
+  if (options_.loader) receipt.configuration.Set("for", options_.loader->name);
+  receipt.configuration.Set("part_size", options_.part_size);
+  receipt.configuration.Set("keep_extra", options_.keep_extra);
+  std::vector<std::string> names;
+  for (const SideFile& side : first.side_files.copied) names.push_back(side.name);
+  SLIM_ASSIGN(receipt.inputs, DigestInputs(FirstSource(), names, pool_));
+  LossClass loss = LossClass::kExact;
+  const TensorPlan* worst = nullptr;
+  for (const ConvertPlan* plan : Plans()) {
+    loss = std::max(loss, plan->loss);
+    const TensorPlan* candidate = plan->WorstTensor();
+    if (candidate != nullptr &&
+        (worst == nullptr || candidate->worst_relative_error > worst->worst_relative_error))
+      worst = candidate;
+    std::ranges::move(NotesOf(*plan), std::back_inserter(receipt.notes));
+  }
+  receipt.loss_class = LossClassName(loss);
+  if (worst != nullptr) {
+    receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));
+    receipt.loss.Set("tensor", worst->name);
   }
   return WriteReceiptFile(writer, std::move(receipt), pool_);
 }
@@ -139,30 +177,7 @@ Status Conversion::CheckUnchanged() const {
   return {};
 }
 
-Error Conversion::Refusal(const Finding& finding, const std::string& output) const {
-  // The same finding in the source means that the conversion carried it over faithfully.
-  VerifyOptions verify;
-  verify.rules = {finding.rule};
-  verify.threads = pool_.threads();
-  const auto before = VerifyCheckpoint(source_.path(), verify, SilentListener());
-  // A source that slim-verify does not read is taken for the cause.
-  const bool inherited =
-      TraitsOf(plan_.from).is_foreign ||
-      (before.ok() && std::ranges::any_of(before->findings, [&](const Finding& other) {
-         return other.rule == finding.rule && other.severity == Severity::kError;
-       }));
-  Error error = inherited ? InputError(finding.rule, "") : InternalError("");
-  error.rule = finding.rule;
-  error.message = inherited
-                      ? fmt::format("the source is not fit for conversion: {}", finding.message)
-                      : fmt::format("the output would be wrong: {}", finding.message);
-  error.hint = finding.fix;
-  error.tensor = finding.tensor;
-  error.path = inherited ? source_.path() : output;
-  return error;
-}
-
-Status Conversion::JudgeForLoader(const std::string& path) const {
+Status Conversion::JudgeForLoader(const std::string& path) {
   VerifyOptions verify;
   verify.deep = true;
   verify.targets = {*options_.loader};
@@ -170,42 +185,90 @@ Status Conversion::JudgeForLoader(const std::string& path) const {
   SLIM_ASSIGN(VerifyReport report, VerifyCheckpoint(path, verify, listener_));
   std::erase_if(report.findings, [](const Finding& f) { return f.severity != Severity::kError; });
   if (report.findings.empty()) return {};
-  return CannotRepair(report.findings, *options_.loader, source_.path());
+  needs_repair_ = true;
+  return CannotRepair(report.findings, *options_.loader, FirstSource().path());
 }
 
-Status Conversion::Verify(const std::string& path, const std::string& output) const {
+Status Conversion::Verify(const std::string& path, const std::string& output) {
   if (options_.loader) return JudgeForLoader(path);
-  if (TraitsOf(plan_.to).is_foreign) return CheckWrittenLayers(path, pool_, listener_);
-  VerifyOptions verify;
-  verify.threads = pool_.threads();
-  SLIM_ASSIGN(const VerifyReport report, VerifyCheckpoint(path, verify, listener_));
-  std::map<std::string, uint64_t> warnings;
-  for (const Finding& finding : report.findings) {
-    if (finding.severity == Severity::kError) return Refusal(finding, output);
-    if (finding.severity == Severity::kWarning && ++warnings[finding.rule] == 1) {
-      const std::string tensor =
-          finding.tensor.empty() ? "" : fmt::format("tensor {}: ", Quote(finding.tensor));
-      listener_.Warning(
-          fmt::format("{}{} [{}]; {}", tensor, finding.message, finding.rule, finding.fix));
-    }
-  }
-  for (const auto& [rule, count] : warnings) {
-    if (count > 1) listener_.Warning(fmt::format("[{}] {} times in all", rule, count));
-  }
-  return {};
+  const DialectTraits& target = TraitsOf(plan_.to);
+  if (target.is_foreign) SLIM_TRY(CheckWrittenLayers(path, pool_, listener_));
+  if (target.container == Container::kNpy) return {};  // slim-verify does not read it
+  return CheckOutput(path, source_.path(), output, pool_.threads(), listener_);
 }
 
-Status Conversion::Run(const std::string& output, const OutputOptions& output_options) {
+Result<CheckpointWriter> Conversion::Write(const std::string& output,
+                                           const OutputOptions& output_options) {
   SLIM_TRY(CheckLoss());
   SLIM_ASSIGN(CheckpointWriter writer,
               CheckpointWriter::Create(plan_.write, output, output_options, listener_));
   SLIM_TRY(WriteTensors(writer));
   SLIM_TRY(WriteSideFiles(writer));
   SLIM_TRY(writer.Finish());
+  return writer;
+}
+
+Status Conversion::Run(const std::string& output, const OutputOptions& output_options) {
+  SLIM_ASSIGN(CheckpointWriter writer, Write(output, output_options));
   SLIM_TRY(WriteReceiptOf(writer));
   SLIM_TRY(CheckUnchanged());
   SLIM_TRY(Verify(writer.PartialPath(), output));
   return writer.Commit();
+}
+
+// Where a run goes, and with what.
+struct ConvertRun {
+  const std::string& input;
+  const std::string& output;
+  const ConvertOptions& options;
+  const OutputOptions& output_options;
+  ThreadPool& pool;
+  Listener& listener;
+};
+
+Result<ConvertSource> OpenSource(const std::string& path, const ConvertOptions& options,
+                                 const ConvertRun& run) {
+  SLIM_ASSIGN(ConvertSource source,
+              OpenConvertSource(path, options, run.pool.threads(), run.listener));
+  // Without permission to lose, what would be lost has to be known before anything is written.
+  source.options.measure = !options.allow_loss && !options.dequantize;
+  return source;
+}
+
+// A plan that outlives its source.
+ConvertPlan Detached(ConvertPlan plan) {
+  plan.layers.clear();  // they point into the source
+  plan.target.reset();
+  plan.reader.reset();
+  return plan;
+}
+
+// A checkpoint of another ecosystem that is not yet as the loader needs it: written as ascendv1
+// beside the output, repaired from there, and gone.
+Result<ConvertPlan> ConvertAndRepair(const ConvertRun& run) {
+  ConvertOptions options = run.options;
+  options.to = Dialect::kAscendV1;
+  options.same_dialect = false;
+  options.loader.reset();
+  SLIM_ASSIGN(const ConvertSource source, OpenSource(run.input, options, run));
+  SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, run.pool, run.listener));
+  Conversion first(source, std::move(plan), nullptr, run.pool, run.listener);
+  SLIM_ASSIGN(const CheckpointWriter between,
+              first.Write(run.output + ".unrepaired", {.force = true, .fsync = false}));
+  SLIM_ASSIGN(const ConvertSource written, OpenSource(between.PartialPath(), run.options, run));
+  auto repaired = PlanConversion(written, run.pool, run.listener);
+  if (!repaired.ok()) return std::move(repaired).error().WithPath(run.input);
+  const Origin origin{source.checkpoint, first.plan()};
+  Conversion second(written, std::move(*repaired), &origin, run.pool, run.listener);
+  SLIM_TRY(second.Run(run.output, run.output_options));
+  SLIM_TRY(source.checkpoint.CheckUnchanged());
+  ConvertPlan done = Detached(second.TakePlan());
+  done.input = run.input;
+  done.from = first.plan().from;
+  done.loss = std::max(done.loss, first.plan().loss);
+  done.notes.insert(done.notes.begin(), first.plan().notes.begin(), first.plan().notes.end());
+  done.side_files = first.plan().side_files;
+  return done;
 }
 
 }  // namespace
@@ -214,17 +277,16 @@ Result<ConvertPlan> Convert(const std::string& input, const std::string& output,
                             const ConvertOptions& options, const OutputOptions& output_options,
                             ThreadPool& pool, Listener& listener) {
   SLIM_TRY(CheckOutputApart(input, output));
-  SLIM_ASSIGN(ConvertSource source, OpenConvertSource(input, options, pool.threads(), listener));
-  // Without permission to lose, what would be lost has to be known before anything is written.
-  source.options.measure = !options.allow_loss && !options.dequantize;
+  const ConvertRun run{input, output, options, output_options, pool, listener};
+  SLIM_ASSIGN(const ConvertSource source, OpenSource(input, options, run));
   SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, pool, listener));
-  Conversion conversion(source.checkpoint, source.options, std::move(plan), pool, listener);
-  SLIM_TRY(conversion.Run(output, output_options));
-  ConvertPlan done = conversion.TakePlan();
-  done.layers.clear();  // they point into the source, which ends here
-  done.target.reset();
-  done.reader.reset();
-  return done;
+  Conversion conversion(source, std::move(plan), nullptr, pool, listener);
+  const bool is_foreign = TraitsOf(source.checkpoint.dialect()).is_foreign;
+  if (auto done = conversion.Run(output, output_options); !done.ok()) {
+    if (is_foreign && conversion.needs_repair()) return ConvertAndRepair(run);
+    return std::move(done).error();
+  }
+  return Detached(conversion.TakePlan());
 }
 
 }  // namespace slim

@@ -302,6 +302,16 @@ std::string OriginalOfNormCopy(std::string_view name) {
                      parts.suffix);
 }
 
+Result<std::optional<TensorPlan>> MissingScaleBias(const Checkpoint& source,
+                                                   const TensorPlan& weight) {
+  const auto layer = weight.make ? std::nullopt : Int4LayerOf(source, weight);
+  if (!layer || layer->scheme != Scheme::kW4A8Dynamic ||
+      source.Find(PartName(layer->module, Role::kScaleBias)) != nullptr)
+    return std::optional<TensorPlan>();
+  SLIM_ASSIGN(TensorPlan plan, PlanScaleBias(source, weight, *layer, source.traits().packs_int4));
+  return std::optional(std::move(plan));
+}
+
 bool IsMindIEMix(const Checkpoint& source) {
   const Json* block =
       source.config() == nullptr ? nullptr : source.config()->Find("quantization_config");

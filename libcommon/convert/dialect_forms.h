@@ -7,6 +7,7 @@
 // labelled W8A8 and told by quantization_config.pdmix, <norm>.module copies.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,11 @@ Status EnterMindIEForm(FormChange& change);
 // dialect, or lack them in the right one.
 Status DropNormCopies(FormChange& change);
 void AddNormCopies(FormChange& change);
+
+// scale_bias of a W4A8_DYNAMIC layer that has none, `weight` being its weight in AscendV1's form;
+// nothing for any other tensor.
+Result<std::optional<TensorPlan>> MissingScaleBias(const Checkpoint& source,
+                                                   const TensorPlan& weight);
 
 // Whether config.json of a mindie checkpoint tells that its W8A8 layers are W8A8_MIX.
 bool IsMindIEMix(const Checkpoint& source);

@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "checkpoint/dialects/mindie_parts.h"
 #include "checkpoint/sparse_codec.h"
+#include "convert/output_check.h"
 #include "convert/parts_files.h"
 #include "convert/receipt.h"
 #include "convert/tensor_loop.h"
@@ -502,6 +503,8 @@ Status Splitter::Write(const std::string& output, const OutputOptions& output_op
   SLIM_ASSIGN(receipt.files, DigestOutputFiles(directory.PartialPath(""), pool_));
   SLIM_TRY(directory.WriteFile(kReceiptFileName, WriteReceipt(receipt)));
   SLIM_TRY(source_.CheckUnchanged());
+  SLIM_TRY(
+      CheckOutput(directory.PartialPath(""), source_.path(), output, pool_.threads(), listener_));
   return directory.Commit();
 }
 

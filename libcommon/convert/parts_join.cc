@@ -8,13 +8,13 @@
 
 #include "base/text.h"
 #include "checkpoint/dialects/mindie_parts.h"
+#include "convert/output_check.h"
 #include "convert/parts.h"
 #include "convert/parts_files.h"
 #include "convert/tensor_loop.h"
 #include "json/json.h"
 #include "model/joined_parts.h"
 #include "os/path_guard.h"
-#include "verify/verify.h"
 
 namespace slim {
 namespace {
@@ -169,17 +169,7 @@ Status Joiner::Write(const std::string& output, const OutputOptions& output_opti
   }
   SLIM_TRY(WriteReceiptFile(writer, std::move(receipt), pool_));
   for (const Checkpoint& part : joined_->parts()) SLIM_TRY(part.CheckUnchanged());
-  VerifyOptions verify;
-  verify.threads = pool_.threads();
-  SLIM_ASSIGN(const VerifyReport report,
-              VerifyCheckpoint(writer.PartialPath(), verify, SilentListener()));
-  for (const Finding& finding : report.findings) {
-    if (finding.severity != Severity::kError) continue;
-    return InputError(finding.rule, fmt::format("the output would be wrong: {}", finding.message),
-                      finding.fix)
-        .WithTensor(finding.tensor)
-        .WithPath(output);
-  }
+  SLIM_TRY(CheckOutput(writer.PartialPath(), path_, output, pool_.threads(), listener_));
   return writer.Commit();
 }
 

@@ -399,8 +399,15 @@ Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOption
 
 Result<ConvertPlan> PlanConversion(const ConvertSource& source, ThreadPool& pool,
                                    Listener& listener) {
-  if (GoesByLayers(source.checkpoint.dialect(), source.options))
-    return PlanByLayers(source.checkpoint, source.options, pool, listener);
+  if (GoesByLayers(source.checkpoint.dialect(), source.options)) {
+    SLIM_ASSIGN(ConvertPlan plan, PlanByLayers(source.checkpoint, source.options, pool, listener));
+    if (source.repairs) {
+      plan.notes.push_back(
+          fmt::format("judged for {} when it is written, and repaired where that finds errors",
+                      source.repairs->loader.name));
+    }
+    return plan;
+  }
   return Planner(source.checkpoint, source.options, source.repairs, pool, listener).Run();
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "convert/dequantize.h"
+#include "convert/weight_scales.h"
 #include "dtype/scalar_convert.h"
 #include "kernels/convert.h"
 #include "linear/w8a8.h"
@@ -68,6 +69,25 @@ TensorPlan DeqScale(const TensorPlan& anchor, const std::string& module) {
     for (uint64_t i = 0; i < n; ++i)
       deq.as<float>()[i] = step * static_cast<float>(ElementAsDouble(scales.view(), i));
     return deq;
+  };
+  return plan;
+}
+
+// deq_scale / input_scale, which the dynamic branch of W8A8_MIX needs (consumers.md 10.4).
+TensorPlan WeightScale(const TensorPlan& anchor, const std::string& module) {
+  TensorPlan plan = Computed(anchor, PartName(module, Role::kWeightScale), DType::kF32,
+                             {anchor.shape[0], 1}, "deq_scale over input_scale");
+  plan.work_bytes = 16 * anchor.shape[0];
+  plan.make = [module, n = anchor.shape[0]](const Checkpoint& from) -> Result<Tensor> {
+    LinearRecord record;
+    for (const Role role : {Role::kInputScale, Role::kDeqScale}) {
+      SLIM_ASSIGN(record[role], from.Read(PartName(module, role)));
+    }
+    if (record[Role::kDeqScale].elements() != n || record[Role::kInputScale].elements() != 1) {
+      return InputError("LD-shape", "does not fit its weight")
+          .WithTensor(PartName(module, Role::kDeqScale));
+    }
+    return Tensor::FromFloats({n, 1}, ImpliedWeightScales(record, DType::kF32));
   };
   return plan;
 }
@@ -137,6 +157,16 @@ Result<std::vector<TensorPlan>> MissingCompanions(const Checkpoint& source,
   if (!HasStaticActivations(*scheme) || !has(Role::kInputScale) || !has(Role::kInputOffset))
     return added;
   if (has(Role::kWeightScale) && !has(Role::kDeqScale)) added.push_back(DeqScale(anchor, module));
+  if (*scheme == Scheme::kW8A8Mix && has(Role::kDeqScale) && !has(Role::kWeightScale)) {
+    added.push_back(WeightScale(anchor, module));
+    TensorPlan offset = added.back();
+    offset.name = PartName(module, Role::kWeightOffset);
+    offset.reason = "zero, as the type has it";
+    offset.make = [shape = offset.shape](const Checkpoint&) -> Result<Tensor> {
+      return Tensor::FromFloats(shape, std::vector<float>(shape[0], 0.0F));
+    };
+    if (!has(Role::kWeightOffset)) added.push_back(std::move(offset));
+  }
   if (has(Role::kDeqScale) && !has(Role::kQuantBias))
     added.push_back(QuantBias(source, anchor, module));
   return added;

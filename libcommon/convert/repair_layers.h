@@ -15,8 +15,8 @@
 namespace slim {
 
 // What `anchor`, the weight of a quantized layer or a kv_cache_scale, should have beside it and has
-// not: offsets (zero), deq_scale from weight_scale and input_scale, quant_bias from bias, codes and
-// input_offset.
+// not: offsets (zero), deq_scale from weight_scale and input_scale, weight_scale of W8A8_MIX from
+// deq_scale and input_scale, quant_bias from bias, codes and input_offset.
 Result<std::vector<TensorPlan>> MissingCompanions(const Checkpoint& source,
                                                   const TensorPlan& anchor);
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -115,6 +116,10 @@ Status TensorRepair::AddCompanions() {
         suffix == "weight" ? weights_.contains(std::string(module)) : suffix == "kv_cache_scale";
     if (!anchor) continue;
     SLIM_ASSIGN(std::vector<TensorPlan> missing, MissingCompanions(change_.source, tensor));
+    if (to_ != Dialect::kMindIE && suffix == "weight") {
+      SLIM_ASSIGN(std::optional<TensorPlan> bias, MissingScaleBias(change_.source, tensor));
+      if (bias) missing.push_back(*std::move(bias));
+    }
     for (TensorPlan& plan : missing) {
       Note(plan.name, fmt::format("added: {}", plan.reason));
       added.push_back(std::move(plan));
