@@ -34,6 +34,9 @@ class AscendTarget : public CodesTarget {
   static Scheme SchemeFor(const LogicalLayer& layer) {
     return IsRequantized(layer) ? Scheme::kW8A8Dynamic : layer.scheme;
   }
+  Result<LayerPlan> PlanFloat(const LogicalLayer& layer) const;
+  bool IsNpy() const { return reader_.source().dialect() == Dialect::kNpy; }
+  DType ScaleDType(const LogicalLayer& layer, Role role) const;
   Status CheckLayer(const LogicalLayer& layer) const;
   Status CheckOffsets(const LogicalLayer& layer) const;
   static Result<Tensor> MakeRole(const TensorSpec& spec, Role role, LinearRecord& record,
@@ -81,13 +84,17 @@ Status AscendTarget::CheckOffsets(const LogicalLayer& layer) const {
                     "--dequantize, and quantize the float checkpoint with slim-quant");
 }
 
-Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
+// npy holds the tensors of msModelSlim itself, which keep their dtypes; what other ecosystems store
+// in 16 bits is widened.
+DType AscendTarget::ScaleDType(const LogicalLayer& layer, Role role) const {
+  if (reader_.source().dialect() == Dialect::kNpy && layer.Has(role))
+    return layer.part(role)->dtype;
+  if (role != Role::kDeqScale) return DType::kF32;
+  return model_dtype_ == DType::kBF16 ? DType::kF32 : DType::kI64;
+}
+
+Result<LayerPlan> AscendTarget::PlanFloat(const LogicalLayer& layer) const {
   LayerPlan plan;
-  const auto add = [&](Role role, DType dtype, Shape shape) {
-    const std::string label(role == Role::kBias ? "FLOAT" : SchemeLabel(SchemeFor(layer)));
-    plan.outputs.push_back(
-        {{fmt::format("{}.{}", layer.name, RoleSuffix(role)), dtype, std::move(shape)}, label});
-  };
   if (!layer.is_linear) {
     const PartSpec& part = *layer.part(Role::kWeight);
     plan.outputs.push_back({{layer.name, part.dtype, part.shape}, "FLOAT"});
@@ -95,12 +102,20 @@ Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
     plan.reason = layer.note;
     return plan;
   }
-  if (layer.is_lookup) {
-    plan.outputs.push_back({{layer.name + ".weight", model_dtype_, layer.shape()}, "FLOAT"});
-    plan.loss = LossClass::kNear;
-    plan.reason = fmt::format("embedding dequantized to {}", DTypeName(model_dtype_));
-    return plan;
-  }
+  plan.outputs.push_back({{layer.name + ".weight", model_dtype_, layer.shape()}, "FLOAT"});
+  plan.loss = LossClass::kNear;
+  plan.reason = fmt::format("embedding dequantized to {}", DTypeName(model_dtype_));
+  return plan;
+}
+
+Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
+  LayerPlan plan;
+  const auto add = [&](Role role, DType dtype, Shape shape) {
+    const std::string label(role == Role::kBias ? "FLOAT" : SchemeLabel(SchemeFor(layer)));
+    plan.outputs.push_back(
+        {{fmt::format("{}.{}", layer.name, RoleSuffix(role)), dtype, std::move(shape)}, label});
+  };
+  if (!layer.is_linear || layer.is_lookup) return PlanFloat(layer);
   SLIM_TRY(CheckLayer(layer));
   const Scheme scheme = SchemeFor(layer);
   plan.reason = layer.note.empty() ? fmt::format("as {}", SchemeLabel(scheme)) : layer.note;
@@ -116,16 +131,17 @@ Result<LayerPlan> AscendTarget::Plan(const LogicalLayer& layer) const {
       std::move(stored));
   if (scheme == Scheme::kW8A8) {
     add(Role::kQuantBias, DType::kI32, {layer.n()});
-    add(Role::kInputScale, DType::kF32, {1});
-    add(Role::kInputOffset, DType::kF32, {1});
-    add(Role::kDeqScale, model_dtype_ == DType::kBF16 ? DType::kF32 : DType::kI64, {layer.n()});
+    add(Role::kInputScale, ScaleDType(layer, Role::kInputScale), {1});
+    add(Role::kInputOffset, ScaleDType(layer, Role::kInputOffset), {1});
+    add(Role::kDeqScale, ScaleDType(layer, Role::kDeqScale), {layer.n()});
     if (InputsDiffer(layer)) {
       plan.loss = LossClass::kRequantized;
       plan.reason = "as W8A8, whose input_scale is one number";
     }
-  } else {
-    add(Role::kWeightScale, DType::kF32, {layer.n(), groups});
-    add(Role::kWeightOffset, DType::kF32, {layer.n(), groups});
+  }
+  if (scheme != Scheme::kW8A8 || (IsNpy() && layer.Has(Role::kWeightScale))) {
+    add(Role::kWeightScale, ScaleDType(layer, Role::kWeightScale), {layer.n(), groups});
+    add(Role::kWeightOffset, ScaleDType(layer, Role::kWeightOffset), {layer.n(), groups});
   }
   if (layer.Has(Role::kBias)) add(Role::kBias, DType::kF32, {layer.n()});
   return plan;
@@ -169,7 +185,7 @@ Result<Tensor> AscendTarget::MakeRole(const TensorSpec& spec, Role role, LinearR
   }
   std::vector<float> values(*ElementCount(spec.shape), 0.0F);  // offsets that are not there
   if (record.Has(role)) values = PartAsFloats(record, role);
-  return RoundFloats(values, spec.shape, DType::kF32, Meaning::kValues, loss);
+  return RoundFloats(values, spec.shape, spec.dtype, Meaning::kValues, loss);
 }
 
 Result<std::vector<Tensor>> AscendTarget::Make(const LogicalLayer& layer, const LayerPlan& plan,

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "checkpoint/dialects/golden_stick.h"
 #include "checkpoint/dialects/module_layers.h"
 
 namespace slim {
@@ -303,13 +304,19 @@ Status GoldenStickRanks::Take(LogicalLayer& layer, Module& module, Part part, Ro
 Status GoldenStickRanks::AddStatic(LogicalLayer& layer, Module& module) {
   layer.scheme = Scheme::kW8A8;
   layer.quant_bias_is_rounded = true;
-  for (const auto& [part, role] : {std::pair(Part::kInputScale, Role::kInputScale),
-                                   {Part::kInputOffset, Role::kInputOffset}}) {
+  bool repeated = true;
+  constexpr std::pair<Part, Role> kInputs[] = {{Part::kInputScale, Role::kInputScale},
+                                               {Part::kInputOffset, Role::kInputOffset}};
+  for (const auto& [part, role] : kInputs) {
     const auto found = module.parts.find(part);
     const bool one = found != module.parts.end() &&
                      ElementCount(found->second.first().shape).value_or(0) == 1 && layer.k() != 1;
     SLIM_TRY(Take(layer, module, part, role, one ? Shape{1} : Shape{layer.k()}));
+    SLIM_ASSIGN(const Tensor values, Joined(shares_.at(layer.name).at(role)));
+    repeated = repeated && IsRepeated(values);
   }
+  for (const auto& [part, role] : kInputs)
+    layer.part(role) = PartSpec{DType::kF32, {repeated ? 1 : layer.k()}};
   SLIM_TRY(Take(layer, module, Part::kDeqScale, Role::kDeqScale, {layer.n()}));
   return Take(layer, module, Part::kQuantBias, Role::kQuantBias, {layer.n()});
 }
@@ -418,7 +425,9 @@ Result<LinearRecord> GoldenStickRanks::Read(const LogicalLayer& layer, Parts par
     if (role == Role::kWeight && parts == Parts::kAllButWeight) continue;
     const PartSpec& wanted = *layer.part(role);
     SLIM_ASSIGN(Tensor part, Joined(shares));
-    if (part.dtype != wanted.dtype) {
+    if (role == Role::kInputScale || role == Role::kInputOffset)
+      part = LeadingFloats(part, std::min(part.elements(), wanted.shape[0]));
+    if (part.dtype != wanted.dtype || part.elements() != *ElementCount(wanted.shape)) {
       SLIM_ASSIGN(part, Expanded(part, wanted));
     }
     if (shares.negated) SLIM_TRY(NegateFloats(part));
