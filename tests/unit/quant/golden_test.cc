@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "dtype/scalar_convert.h"
 #include "kernels/isa.h"
@@ -49,8 +50,9 @@ class Golden : public testing::Test {
     return options;
   }
 
- private:
   fs::path folder_;
+
+ private:
   int runs_ = 0;
 };
 
@@ -224,6 +226,33 @@ TEST_F(Golden, ThreadsAndInstructionSetsDoNotShow) {
 
 // Source document S001: input_scale and input_offset in the model's dtype, deq_scale I64 for fp16,
 // F32 for bf16.
+// Steps that search: flex_smooth_quant and gptq, static ranges judged at the outputs, corrected
+// biases.
+TEST_F(Golden, NeitherDoTheyInSearches) {
+  QuantFlags searched = Options(Scheme::kW4A8Dynamic, SmoothMethod::kFlex);
+  QuantFlags ranges = Options(Scheme::kW8A8, std::nullopt);
+  ranges.bias_correction = true;
+  const std::string text = (folder_ / "text.txt").string();
+  std::ofstream(text) << "It was the best of times, it was the worst of times,\n"
+                         "it was the age of wisdom, it was the age of foolishness\n";
+  const std::string best(IsaName(CurrentIsa()));
+  for (QuantFlags flags : {searched, ranges}) {
+    flags.compute = ComputeMode::kFp32;
+    flags.calibration_file = text;
+    std::string first;
+    for (const Isa isa : SupportedIsas()) {
+      ASSERT_TRUE(SetIsa(IsaName(isa)).ok());
+      for (const int threads :
+           IsaName(isa) == best ? std::vector<int>{1, 8} : std::vector<int>{2}) {
+        const std::string output = Run("mini-qwen2-float32", flags, threads);
+        if (first.empty()) first = output;
+        ExpectSameFiles(first, output);
+      }
+    }
+    ASSERT_TRUE(SetIsa(best).ok());
+  }
+}
+
 TEST_F(Golden, TraditionalLayoutsKeepScalesInTheModelsDtype) {
   QuantFlags options = Options(Scheme::kW8A8, SmoothMethod::kIter);
   options.layout = Dialect::kMindIE;
