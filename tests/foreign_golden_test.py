@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checkpoints that other programs wrote (testdata/foreign), to ascendv1 and back: compressed-tensors of msModelSlim, put together from
+"""Checkpoints that other programs wrote (testdata/slices), to ascendv1 and back: compressed-tensors of msModelSlim, put together from
 a golden of the same codes and checked by digest, and slices of golden-stick's W4A16, W8A8 and mixed outputs, each tensor recomputed
 here from its bytes (facts: formats.md 4, ecosystem.md 1.3 A and H)."""
 
@@ -17,7 +17,7 @@ from checkpoint_files import deq_values, read_safetensors, row_sums, write_safet
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
-FOREIGN = ROOT / "testdata" / "foreign"
+SLICES = ROOT / "testdata" / "slices"
 STATIC_ONLY = ("deq_scale", "quant_bias", "input_offset", "weight_offset")
 
 
@@ -59,15 +59,15 @@ class Foreign(unittest.TestCase):
         self.assertEqual((found[name].dtype, found[name].shape, found[name].data), (wanted[name].dtype, wanted[name].shape, wanted[name].data), name)
 
     def compressed_tensors(self, name):
-        about = json.loads((FOREIGN / "compressed-tensors" / name / "digest.json").read_text())
+        about = json.loads((SLICES / "compressed-tensors" / name / "digest.json").read_text())
         base = weights_of(ROOT / "testdata" / "golden" / "one-click" / about["base"])
         tensors = {key: held for key, held in base.items() if not key.endswith(STATIC_ONLY)}
-        tensors.update(read_safetensors(FOREIGN / "compressed-tensors" / name / "delta.safetensors"))
+        tensors.update(read_safetensors(SLICES / "compressed-tensors" / name / "delta.safetensors"))
         self.assertEqual(digest(tensors), about["sha256"], "not what msModelSlim wrote")
         path = self.folder / name
         path.mkdir()
         write_safetensors(path / "model.safetensors", tensors)
-        shutil.copy(FOREIGN / "compressed-tensors" / name / "config.json", path)
+        shutil.copy(SLICES / "compressed-tensors" / name / "config.json", path)
         return path, tensors
 
     def test_compressed_tensors_of_msmodelslim(self):
@@ -101,7 +101,7 @@ class Foreign(unittest.TestCase):
     def test_golden_stick_int4(self):
         for name, module in (("tiny-qwen3-a16w4-g64", "model.layers.0.self_attn.k_proj"),
                              ("tiny-qwen3-a16w4-gptq-g64", "model.layers.1.self_attn.v_proj")):
-            source = FOREIGN / "golden-stick-slices" / name
+            source = SLICES / "golden-stick" / name
             golden = weights_of(source)
             ascend = self.convert(source, f"{name}-a1", "--to", "ascendv1")
             found = weights_of(ascend)
@@ -124,7 +124,7 @@ class Foreign(unittest.TestCase):
 
     def test_golden_stick_static_and_dynamic(self):
         for name in ("tiny-qwen3-a8w8-smooth", "tiny-qwen3-a8w8-smooth-w2dyn"):
-            source = FOREIGN / "golden-stick-slices" / name
+            source = SLICES / "golden-stick" / name
             golden = weights_of(source)
             ascend = self.convert(source, f"{name}-a1", "--to", "ascendv1")
             found = weights_of(ascend)

@@ -65,11 +65,13 @@ TEST(LayOutSafetensors, OrdersByDTypeRankThenName) {
 }
 
 // Every weight file of the models and goldens was written by the reference: laying out what it
-// holds gives the same header bytes.
+// holds gives the same header bytes. Slices of them were not.
 TEST(LayOutSafetensors, ReproducesTheHeadersOfRealFiles) {
   size_t files = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(SLIM_TESTDATA)) {
-    if (entry.path().extension() != ".safetensors") continue;
+    if (entry.path().extension() != ".safetensors" ||
+        entry.path().string().find("/slices/") != std::string::npos)
+      continue;
     const std::string bytes = ReadAll(entry.path().string());
     const auto length = LoadLe<uint64_t>(bytes.data());
     const std::string text = bytes.substr(8, length);
