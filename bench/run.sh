@@ -22,7 +22,7 @@ work=${1:-$(mktemp -d)}
 PATH="$PWD/build/release/bin:$PATH"
 [ -d "$work/model" ] || python3 bench/make_random_checkpoint.py "$work/model"
 [ -d "$work/w8a8_dynamic" ] || slim-quant "$work/model" -o "$work/w8a8_dynamic" --type w8a8_dynamic --smooth none -q
-[ -d "$work/w8a8" ] || slim-quant "$work/model" -o "$work/w8a8" --type w8a8 --smooth none -q
+[ -d "$work/w8a8" ] || slim-quant "$work/model" -o "$work/w8a8" --type w8a8 --smooth none --quantize-names '*.mlp.down_proj' -q
 [ -d "$work/gguf" ] || slim-convert "$work/w8a8_dynamic" -o "$work/gguf" --to gguf --allow-loss -q
 cat "$work"/*/*.safetensors "$work"/gguf/*.gguf >/dev/null
 python3 bench/run_speed.py "$work" --rounds "${ROUNDS:-3}" ${llama:+--llama-bench "$llama"} ${torch:+--torch "$torch"}

@@ -109,7 +109,12 @@ def machine(folder):
 
 
 def weight_bytes(folder):
-    return sum(path.stat().st_size for pattern in ("*.safetensors", "*.gguf") for path in folder.glob(pattern))
+    """What a token reads: of an embedding that the file has beside lm_head one row only, which is nothing."""
+    config = json.loads((folder / "config.json").read_text())
+    embedding = config["vocab_size"] * config["hidden_size"] * 2
+    files = [path for pattern in ("*.safetensors", "*.gguf") for path in folder.glob(pattern)]
+    with_head = any(name in path.open("rb").read(1 << 22) for path in files for name in (b'"lm_head.weight"', b"output.weight"))
+    return sum(path.stat().st_size for path in files) - (embedding if with_head else 0)
 
 
 def cache_bytes(folder):

@@ -4,8 +4,8 @@
 #
 #   sh tests/check.sh [--long] [PART...]
 #
-# Parts: those of the line below, and tidy; without one all but tidy. --long fuzzes 10 minutes a target, sends the server
-# 10 000 malformed requests, corrupts 1000 checkpoints instead of 300 and adds tidy.
+# Parts: those of the line below, tidy and aarch64 (a cross build's kernels under qemu); without one all but these two. --long
+# fuzzes 10 minutes a target, sends the server 10 000 malformed requests, corrupts 1000 checkpoints instead of 300 and adds both.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
 # either the tests that need them are skipped.
@@ -25,7 +25,7 @@ for word in "$@"; do
       export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS SLIM_KILLS
       ;;
     *)
-      case " $all_parts tidy " in
+      case " $all_parts tidy aarch64 " in
         *" $word "*) parts="$parts $word" ;;
         *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
       esac
@@ -34,7 +34,7 @@ for word in "$@"; do
 done
 if [ -z "$parts" ]; then
   parts=$all_parts
-  [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy"
+  [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy aarch64"
 fi
 
 CCACHE_BASEDIR=$(pwd)
@@ -181,6 +181,13 @@ sanitize() {
   unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
+# SLIM_AARCH64_ROOT: the packages unpacked there serve (cmake/aarch64.cmake), nothing is installed.
+check_aarch64() {
+  [ -n "${SLIM_AARCH64_ROOT:-}" ] || step "packages, aarch64" sh tools/packages.sh aarch64 || return
+  need_build aarch64 unit_kernels || return
+  run "unit tests, aarch64" python3 tests/run_unit.py build/aarch64 -j "$jobs" --emulator "qemu-aarch64 -L /usr/aarch64-linux-gnu"
+}
+
 mkdir -p build
 step "packages" sh tools/packages.sh build test || finish
 
@@ -208,6 +215,7 @@ for part in $parts; do
     server) need_build release && run "server" python_tests python3 tests/server_test.py ;;
     fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;
     peers) need_build release && check_peers ;;
+    aarch64) check_aarch64 ;;
     sanitize) sanitize ;;
     fuzz)
       if need_build fuzz all fuzzers; then

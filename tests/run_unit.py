@@ -16,13 +16,15 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def run(program, timeout):
+def run(program, timeout, emulator):
     """(program, passed, failed, skipped, output)"""
     with tempfile.TemporaryDirectory(prefix="slim-unit-") as scratch:
         report = os.path.join(scratch, "report.json")
         environment = dict(os.environ, TEST_TMPDIR=scratch, TMPDIR=scratch, LC_ALL="C.UTF-8")
         try:
-            process = subprocess.run([program, "--gtest_output=json:" + report, "--gtest_brief=1"], timeout=timeout,
+            # A death test starts the program again, which an emulator cannot.
+            words = [*emulator, program, "--gtest_filter=-*DeathTest.*"] if emulator else [program]
+            process = subprocess.run([*words, "--gtest_output=json:" + report, "--gtest_brief=1"], timeout=timeout,
                                      cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, check=False)
             output, code = process.stdout.decode("utf-8", "backslashreplace"), process.returncode
@@ -49,12 +51,13 @@ def main():
     parser.add_argument("build", help="the build folder")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--timeout", type=float, default=600, help="seconds a program may take")
+    parser.add_argument("--emulator", default="", help="a command that runs programs of another processor")
     arguments = parser.parse_args()
     found = glob.glob(os.path.join(os.path.abspath(arguments.build), "tests", "unit_*"))
     programs = sorted(path for path in found if os.path.isfile(path) and os.access(path, os.X_OK))
     passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for program, ok, bad, left, output in pool.map(lambda path: run(path, arguments.timeout), programs):
+        for program, ok, bad, left, output in pool.map(lambda path: run(path, arguments.timeout, arguments.emulator.split()), programs):
             passed, failed, skipped = passed + ok, failed + bad, skipped + left
             print(f"{os.path.basename(program)}: {ok} passed, {bad} failed, {left} skipped", flush=True)
             if bad:

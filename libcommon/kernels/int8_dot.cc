@@ -217,7 +217,7 @@ void BlockVnni(const Int8Block& b) {
 
 #elif defined(__aarch64__)
 
-#define SLIM_DOTPROD [[gnu::target("+dotprod")]]
+#define SLIM_DOTPROD [[gnu::target("arch=armv8.2-a+dotprod")]]
 
 // vdotq_s32 multiplies signed codes and adds in int32: exact, no shift, no correction.
 template <uint64_t kRows, uint64_t kColumns>

@@ -21,8 +21,12 @@ TEST(Isa, TheBaselineIsAlwaysThereAndFirst) {
 
 TEST(Isa, NamesGoBothWays) {
   EXPECT_EQ(IsaName(Isa::kScalar), "scalar");
+#if defined(__x86_64__)
   EXPECT_EQ(IsaName(Isa::kAvx2), "avx2");
   EXPECT_EQ(IsaName(Isa::kAvx512), "avx512");
+#elif defined(__aarch64__)
+  EXPECT_EQ(IsaName(Isa::kDotprod), "dotprod");
+#endif
   OnEveryIsa([] { EXPECT_TRUE(SetIsa(IsaName(CurrentIsa())).ok()); });
 }
 
