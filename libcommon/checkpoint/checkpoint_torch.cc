@@ -34,6 +34,10 @@ SafetensorsHeader HeaderOf(std::vector<TorchTensor> tensors) {
 Result<Shard> Checkpoint::OpenTorchShard(const std::string& name, File file) const {
   auto read = ReadTorchFile(SourceOf(file));
   if (!read.ok()) return std::move(read).error().WithPath(file.path());
+  if (read->tensors.front().name.empty()) {
+    return InputError("PT-dict", "holds a tensor by itself, not a dict of tensors")
+        .WithPath(file.path());
+  }
   Shard shard{name, std::move(file), HeaderOf(std::move(read->tensors)), nullptr, {}};
   for (const std::string& key : read->left_out)
     shard.notes.push_back(fmt::format("left out: {} of {} is no tensor", Quote(key), Quote(name)));

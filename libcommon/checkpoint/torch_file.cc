@@ -351,6 +351,11 @@ Result<Storage> PickledTensors::ReadStorage(const PickleNode& node) const {
 
 Status AddTensors(const Pickle& pickle, const Tensors& tensors, TorchFile& file) {
   const PickleNode* dict = &pickle.Root();
+  if (tensors.IsTensor(*dict)) {
+    SLIM_ASSIGN(TorchTensor only, tensors.Read(*dict));
+    file.tensors.push_back(std::move(only));
+    return {};
+  }
   if (dict->kind != Kind::kDict) return Bad("PT-dict", "holds no dict of tensors");
   if (const PickleNode* inner = pickle.Find(*dict, "state_dict");
       inner != nullptr && inner->kind == Kind::kDict)

@@ -29,7 +29,8 @@ struct TorchFile {
   std::vector<std::string> tied;      // "a is b": tensors that share their bytes
 };
 
-// A dict of tensors, as model.state_dict() gives one, or {"state_dict": such a dict}. Rules PT-…
+// A dict of tensors, as model.state_dict() gives one, or {"state_dict": such a dict}; a tensor by
+// itself has no name. Rules PT-…
 // besides those of pickle.h and zip.h.
 Result<TorchFile> ReadTorchFile(const ByteSource& source);
 

@@ -5,9 +5,12 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/text.h"
+#include "checkpoint/torch_file.h"
 #include "os/file.h"
 
 namespace slim {
@@ -18,7 +21,7 @@ constexpr size_t kLongestHead = 4096;
 
 Error NotUnderstood(const std::string& path, std::string what) {
   return InputError("DIFF-dump-format", std::move(what),
-                    "dumps are .safetensors, .npy and ATB's .bin files")
+                    "dumps are .safetensors, .npy, .pth and ATB's .bin files")
       .WithPath(path);
 }
 
@@ -133,12 +136,37 @@ Result<Tensor> ReadAtb(const std::string& path, std::string_view bytes) {
   return NotUnderstood(path, "is no ATB dump: lines with dtype, dims and $End are looked for");
 }
 
+// torch.save of a tensor; of a dict with one.
+Result<Tensor> ReadPth(const std::string& path, std::string_view bytes) {
+  const auto source = ByteSource::Of(std::as_bytes(std::span(bytes)));
+  auto file = ReadTorchFile(source);
+  if (!file.ok()) return std::move(file).error().WithPath(path);
+  if (file->tensors.size() != 1)
+    return NotUnderstood(path, fmt::format("holds {} tensors, one is read", file->tensors.size()));
+  const TorchTensor& only = file->tensors.front();
+  Tensor tensor(only.dtype, only.shape);
+  const uint64_t width = DTypeBits(only.dtype) / 8;
+  std::vector<uint64_t> at(only.shape.size(), 0);
+  for (uint64_t i = 0; i < tensor.elements(); ++i) {
+    uint64_t element = i;
+    if (!only.strides.empty()) {
+      element = 0;
+      for (size_t axis = 0; axis < at.size(); ++axis) element += at[axis] * only.strides[axis];
+      for (size_t axis = at.size(); axis-- > 0 && ++at[axis] == only.shape[axis];) at[axis] = 0;
+    }
+    std::memcpy(tensor.data.data() + i * width, bytes.data() + only.offset + element * width,
+                width);
+  }
+  return tensor;
+}
+
 }  // namespace
 
 Result<Tensor> ReadDumpFile(const std::string& path) {
   SLIM_ASSIGN(const std::string bytes, ReadWholeFile(path, kLargest));
   if (path.ends_with(".npy")) return ReadNpy(path, bytes);
   if (path.ends_with(".bin")) return ReadAtb(path, bytes);
+  if (path.ends_with(".pth")) return ReadPth(path, bytes);
   return NotUnderstood(path, "is of a kind that slim does not read");
 }
 

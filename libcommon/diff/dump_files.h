@@ -1,4 +1,5 @@
-// One tensor of a dump from its file: .npy (numbers, C order) and the .bin of ATB's dumps, a head
+// One tensor of a dump from its file: .npy (numbers, C order), .pth (torch.save of one tensor, read
+// as data by checkpoint/torch_file.h) and the .bin of ATB's dumps, a head
 // of lines "name=value" that ends with "$End=1", then the values. Sources: NEP 1 of numpy's format;
 // msit_llm/common/tool.py.
 #pragma once

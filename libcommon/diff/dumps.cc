@@ -26,7 +26,9 @@ bool IsCall(std::string_view word) {
          word.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-bool IsPlainDump(std::string_view name) { return name.ends_with(".npy") || name.ends_with(".bin"); }
+bool IsPlainDump(std::string_view name) {
+  return name.ends_with(".npy") || name.ends_with(".bin") || name.ends_with(".pth");
+}
 
 class DumpLister {
  public:
@@ -245,10 +247,10 @@ Result<DumpReport> CompareDumps(const std::string& first, const std::string& sec
                            "golden_data has no such tensor."});
   }
   if (pairs > 0) return report;
-  return InputError("DIFF-dump-empty",
-                    fmt::format("has no tensor that is in {}, too", Escape(first)),
-                    "dumps are .safetensors files, and folders with .safetensors, .npy or ATB's "
-                    ".bin files of one model and one layout")
+  return InputError(
+             "DIFF-dump-empty", fmt::format("has no tensor that is in {}, too", Escape(first)),
+             "dumps are .safetensors files, and folders with .safetensors, .npy, .pth or ATB's "
+             ".bin files of one model and one layout")
       .WithPath(second);
 }
 

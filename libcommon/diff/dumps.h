@@ -1,6 +1,6 @@
 // Two saved outputs against each other, tensor by tensor: safetensors files, folders of them as
-// slim-run --dump-layers writes, and the folders of msit's dumps (.npy, ATB's .bin). Reads one pair
-// of tensors at a time; runs nothing.
+// slim-run --dump-layers writes, and the folders of msit's dumps (.npy, .pth, ATB's .bin). Reads
+// one pair of tensors at a time; runs nothing.
 //
 // Figures and column names are those of `msit llm compare` (msit_llm/compare/cmp_utils.py,
 // components/utils/cmp_algorithm.py): relative errors where |golden| > 2^-23, the divergence of the

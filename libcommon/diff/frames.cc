@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "model/modules.h"
-#include "run/norm.h"
 
 namespace slim {
 namespace {
@@ -23,22 +22,6 @@ const Norm* FindNorm(const BlockParts& parts, std::string_view name) {
 
 bool AllEqual(const std::vector<float>& values, float wanted) {
   return std::all_of(values.begin(), values.end(), [&](float value) { return value == wanted; });
-}
-
-LinearFrame NormFrame(const Norm& first, const Norm& second) {
-  LinearFrame frame;
-  const size_t width = first.weight.size();
-  const auto bias = [](const Norm& norm, size_t i) { return norm.bias.empty() ? 0 : norm.bias[i]; };
-  frame.scale.resize(width);
-  frame.offset.resize(width);
-  for (size_t i = 0; i < width; ++i) {
-    const bool usable = first.weight[i] != 0 && second.weight[i] != 0;
-    frame.scale[i] = usable ? second.weight[i] / first.weight[i] : 1.0F;
-    frame.offset[i] = bias(second, i) - bias(first, i) * frame.scale[i];
-  }
-  if (AllEqual(frame.scale, 1)) frame.scale.clear();
-  if (AllEqual(frame.offset, 0)) frame.offset.clear();
-  return frame;
 }
 
 double Median(std::vector<double>& values) {
@@ -86,6 +69,22 @@ std::string Feeder(std::string_view linear) {
 }
 
 }  // namespace
+
+LinearFrame NormFrame(const Norm& first, const Norm& second) {
+  LinearFrame frame;
+  const size_t width = first.weight.size();
+  const auto bias = [](const Norm& norm, size_t i) { return norm.bias.empty() ? 0 : norm.bias[i]; };
+  frame.scale.resize(width);
+  frame.offset.resize(width);
+  for (size_t i = 0; i < width; ++i) {
+    const bool usable = first.weight[i] != 0 && second.weight[i] != 0;
+    frame.scale[i] = usable ? second.weight[i] / first.weight[i] : 1.0F;
+    frame.offset[i] = bias(second, i) - bias(first, i) * frame.scale[i];
+  }
+  if (AllEqual(frame.scale, 1)) frame.scale.clear();
+  if (AllEqual(frame.offset, 0)) frame.offset.clear();
+  return frame;
+}
 
 std::vector<float> LinearFrame::ToSecond(const float* x, uint64_t t, uint64_t k) const {
   std::vector<float> moved(x, x + t * k);

@@ -18,6 +18,7 @@
 #include "model/model_config.h"
 #include "run/block.h"
 #include "run/linear_layer.h"
+#include "run/norm.h"
 
 namespace slim {
 
@@ -34,6 +35,9 @@ struct LinearFrame {
   // The other way round.
   std::vector<float> ToFirst(const float* x, uint64_t t, uint64_t k) const;
 };
+
+// Of a linear that a norm feeds.
+LinearFrame NormFrame(const Norm& first, const Norm& second);
 
 class BlockFrames {
  public:

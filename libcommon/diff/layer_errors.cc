@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -17,6 +18,8 @@ namespace {
 
 // Tokens a call: inputs and outputs of every linear of three passes are kept for it.
 constexpr uint64_t kProbeChunk = 128;
+// Of lm_head, whose rows are as wide as the vocabulary.
+constexpr uint64_t kHeadChunk = 32;
 // Embedded tokens that differ by more than this are not of one basis.
 constexpr double kSameBasisDb = 6;
 
@@ -71,8 +74,7 @@ class LayerProbe::Trace {
   const std::vector<std::string>& order() const { return order_; }
   const Entry* Find(std::string_view linear) const {
     const auto found = entries_.find(linear);
-    // Routers are no Project() calls: they have no output here.
-    return found == entries_.end() || found->second.y.empty() ? nullptr : &found->second;
+    return found == entries_.end() ? nullptr : &found->second;
   }
   // The token of each row of a linear.
   std::vector<uint32_t> TokensOf(std::string_view linear, uint64_t rows) const {
@@ -214,6 +216,10 @@ void LayerProbe::AddLinears(const Trace& first, const Trace& own, const Trace& l
                             DecoderBlock& second, BlockFrames& frames, BlockSums& sums) {
   std::map<std::string_view, const LinearLayer*> layers;
   for (const LinearLayer* linear : second.Parts().linears) layers[linear->name()] = linear;
+  std::set<std::string> routers;
+  for (const Module& module : BlockModules(first_->config, second.layer())) {
+    if (module.kind == ModuleKind::kRouter) routers.insert(module.name);
+  }
   // Fits first: they settle the outputs of linears that come before.
   for (const std::string& name : first.order()) {
     if (!frames.NeedsFit(name)) continue;
@@ -231,7 +237,8 @@ void LayerProbe::AddLinears(const Trace& first, const Trace& own, const Trace& l
     linear.rows += a->t;
     const std::vector<float> x = frame.ToSecond(a->x.data(), a->t, a->k);
     std::vector<float> y(a->t * a->n);
-    layer->second->Forward(x.data(), a->t, y.data(), options_.backend, *pool_, options_.phase);
+    const Backend backend = routers.contains(name) ? Backend::kReference : options_.backend;
+    layer->second->Forward(x.data(), a->t, y.data(), backend, *pool_, options_.phase);
     linear.local.Add(CompareRows(a->y.data(), y.data(), a->t, a->n, frame.out, *pool_));
 
     const Trace::Entry* b = own.Find(name);
@@ -259,6 +266,55 @@ void LayerProbe::AddLinears(const Trace& first, const Trace& own, const Trace& l
   }
 }
 
+void LayerProbe::ForwardHead(const OutputHead& first, const OutputHead& second,
+                             const HiddenWalk& first_walk, const HiddenWalk& second_walk) {
+  const LinearFrame frame = NormFrame(first.norm(), second.norm());
+  const uint64_t width = first_->config.hidden_size;
+  const uint64_t n = first.linear().n();
+  std::vector<float> first_x, second_x, first_y, second_y, local_y;
+  const auto run = [&](const OutputHead& head, const float* hidden, uint64_t t,
+                       std::vector<float>& x, std::vector<float>& y) {
+    BlockOptions options = options_;
+    options.tap = [&](std::string_view, const float* normed, uint64_t rows, uint64_t k) {
+      x.assign(normed, normed + rows * k);
+    };
+    y.resize(t * n);
+    head.Logits(hidden, t, y.data(), options, *pool_);
+  };
+  head_type_ = second.linear().scheme();
+  for (uint64_t i = 0; i < first_walk.windows(); ++i) {
+    const std::span<const float> first_rows = first_walk.hidden(i);
+    const std::span<const float> second_rows = second_walk.hidden(i);
+    const uint64_t tokens = first_rows.size() / width;
+    for (uint64_t begin = 0; begin < tokens; begin += kHeadChunk) {
+      const uint64_t t = std::min(kHeadChunk, tokens - begin);
+      run(first, first_rows.data() + begin * width, t, first_x, first_y);
+      run(second, second_rows.data() + begin * width, t, second_x, second_y);
+      local_y.resize(t * n);
+      second.linear().Forward(frame.ToSecond(first_x.data(), t, width).data(), t, local_y.data(),
+                              options_.backend, *pool_, options_.phase);
+      const std::vector<float> x2 = frame.ToFirst(second_x.data(), t, width);
+      head_.rows += t;
+      head_.local.Add(CompareRows(first_y.data(), local_y.data(), t, n, {}, *pool_));
+      head_.accumulated.Add(CompareRows(first_y.data(), second_y.data(), t, n, {}, *pool_));
+      head_.input.Add(CompareRows(first_x.data(), x2.data(), t, width, {}, *pool_));
+    }
+  }
+}
+
+LinearErrors LayerProbe::ErrorsOf(std::string name, uint64_t layer, Scheme type,
+                                  const LinearSums& sums) {
+  LinearErrors errors;
+  errors.name = std::move(name);
+  errors.layer = layer;
+  errors.type = type;
+  errors.rows = sums.rows;
+  errors.local = sums.local.Figures();
+  errors.accumulated = sums.accumulated.Figures();
+  errors.input_cosine = sums.input.Figures().cosine;
+  return errors;
+}
+
 LayerErrors LayerProbe::Errors() const {
   LayerErrors errors;
   for (const auto& [layer, sums] : blocks_) {
@@ -268,12 +324,15 @@ LayerErrors LayerProbe::Errors() const {
     for (const Module& module : BlockModules(first_->config, layer)) {
       const auto found = sums.linears.find(module.name);
       if (found == sums.linears.end()) continue;
-      const LinearSums& linear = found->second;
       const auto type = second_->checkpoint.SchemeOf(module.name);
-      errors.linears.push_back({module.name, layer, type.ok() ? *type : Scheme::kFloat, linear.rows,
-                                linear.local.Figures(), linear.accumulated.Figures(),
-                                linear.input.Figures().cosine});
+      errors.linears.push_back(
+          ErrorsOf(module.name, layer, type.ok() ? *type : Scheme::kFloat, found->second));
+      errors.linears.back().chooses = module.kind == ModuleKind::kRouter;
     }
+  }
+  if (head_.rows > 0) {
+    errors.linears.push_back(ErrorsOf(kLmHeadName, first_->config.num_layers, head_type_, head_));
+    errors.linears.back().chooses = true;
   }
   return errors;
 }

@@ -5,7 +5,8 @@
 //   accumulated  the second's layer computes from what its own layers before gave: all errors up to
 //                here
 // Smoothing is undone on the way (diff/frames.h). Rows of routed experts count where both
-// checkpoints sent a token to the expert. A block's output includes the residual stream.
+// checkpoints sent a token to the expert. A block's output includes the residual stream. lm_head
+// and routers count as linears; a router is computed as the model does, on the reference backend.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct LinearErrors {
   ErrorFigures local;
   ErrorFigures accumulated;
   double input_cosine = 1;  // of the inputs that both had
+  bool chooses = false;     // a router or lm_head: what it gives is ranked, not added up
 };
 
 struct BlockErrors {
@@ -62,6 +64,9 @@ class LayerProbe {
   Status Forward(DecoderBlock& first, DecoderBlock& second, HiddenWalk& first_walk,
                  HiddenWalk& second_walk, const BlockOptions& first_options,
                  const BlockOptions& second_options);
+  // The same of lm_head, once the walks are through all blocks.
+  void ForwardHead(const OutputHead& first, const OutputHead& second, const HiddenWalk& first_walk,
+                   const HiddenWalk& second_walk);
   LayerErrors Errors() const;
   const BlockFrames& frames(uint64_t layer) const { return frames_.at(layer); }
 
@@ -77,6 +82,8 @@ class LayerProbe {
   class Trace;
   struct Chunk;
 
+  static LinearErrors ErrorsOf(std::string name, uint64_t layer, Scheme type,
+                               const LinearSums& sums);
   Status ForwardChunk(DecoderBlock& first, DecoderBlock& second, Chunk& chunk);
   void AddLinears(const Trace& first, const Trace& own, const Trace& local, DecoderBlock& second,
                   BlockFrames& frames, BlockSums& sums);
@@ -87,6 +94,8 @@ class LayerProbe {
   ThreadPool* pool_;
   std::map<uint64_t, BlockFrames> frames_;
   std::map<uint64_t, BlockSums> blocks_;
+  LinearSums head_;
+  Scheme head_type_ = Scheme::kFloat;
 };
 
 }  // namespace slim

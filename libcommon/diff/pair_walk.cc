@@ -142,6 +142,7 @@ Status PairWalk::RunBatch(std::span<const std::vector<int32_t>> windows, uint64_
   SLIM_TRY(Blocks(first, second, first_window));
   if (non_finite_) return {};
   SLIM_TRY(LoadHeads());
+  if (options_.layers) probe_.ForwardHead(*first_head_, *second_head_, first, second);
   const BlockOptions options = BlockOptionsOf(options_);
   WalkedLogits first_logits(first, *first_head_, options, *pool_);
   WalkedLogits second_logits(second, *second_head_, options, *pool_);

@@ -121,6 +121,25 @@ std::string Table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+std::vector<std::string> LinearRow(const LinearErrors& linear) {
+  return {Escape(linear.name),
+          std::string(SchemeLabel(linear.type)),
+          Decibels(linear.local.sqnr_db),
+          Decibels(linear.accumulated.sqnr_db),
+          fmt::format("{:.6f}", linear.input_cosine),
+          fmt::format("{:.4g}", linear.local.max_abs)};
+}
+
+// Routers and lm_head: mostly in float, and the place where errors become other choices.
+std::string ChoosersText(const LayerErrors& layers, const std::vector<std::string>& head) {
+  std::vector<std::vector<std::string>> rows = {head};
+  for (const LinearErrors& linear : layers.linears) {
+    if (linear.chooses) rows.push_back(LinearRow(linear));
+  }
+  if (rows.size() == 1) return "";
+  return fmt::format("\n{}lm_head\n", rows.size() > 2 ? "routers and " : "") + Table(rows);
+}
+
 std::string LayersText(const DiffResult& result) {
   const LayerErrors& layers = *result.layers;
   std::vector<std::vector<std::string>> rows = {
@@ -133,18 +152,16 @@ std::string LayersText(const DiffResult& result) {
   }
   std::string out = "\nblocks, signal to noise of their output\n" + Table(rows);
   const std::vector<size_t> ranking = layers.Ranking();
-  if (ranking.empty()) return out;
-  rows = {{"linear", "type", "local dB", "accumulated dB", "input cosine", "max error"}};
+  const std::vector<std::string> head = {"linear",         "type",         "local dB",
+                                         "accumulated dB", "input cosine", "max error"};
+  if (ranking.empty()) return out + ChoosersText(layers, head);
+  rows = {head};
   for (size_t i = 0; i < std::min(ranking.size(), kWorstRows); ++i) {
-    const LinearErrors& linear = layers.linears[ranking[i]];
-    rows.push_back({Escape(linear.name), std::string(SchemeLabel(linear.type)),
-                    Decibels(linear.local.sqnr_db), Decibels(linear.accumulated.sqnr_db),
-                    fmt::format("{:.6f}", linear.input_cosine),
-                    fmt::format("{:.4g}", linear.local.max_abs)});
+    rows.push_back(LinearRow(layers.linears[ranking[i]]));
   }
   out += fmt::format("\nlinears by their own error, the worst {} of {} quantized ones\n",
                      rows.size() - 1, ranking.size());
-  return out + Table(rows);
+  return out + Table(rows) + ChoosersText(layers, head);
 }
 
 std::string BisectText(const BisectResult& bisect) {

@@ -32,6 +32,7 @@ class OutputHead {
   // True when lm_head is the embedding: its rows are the embedding's, too.
   bool tied() const { return tied_; }
   const LinearLayer& linear() const { return linear_; }
+  const Norm& norm() const { return norm_; }
 
   // hidden [t, hidden_size], not changed → logits [t, vocab_size]. The options' tap sees the input
   // of lm_head.

@@ -123,6 +123,7 @@ void ExpertMixture::ForwardShared(const float* x, uint64_t t, const BlockOptions
     if (options.tap) options.tap(shared_gate_->name(), x, t, hidden_);
     scratch.scores.resize(t);
     shared_gate_->Forward(x, t, scratch.scores.data(), Backend::kReference, pool);
+    if (options.output_tap) options.output_tap(shared_gate_->name(), scratch.scores.data(), t, 1);
   }
   shared_->Forward(x, t, scratch.projected, options, scratch, pool);
   if (!shared_gate_) return AddInPlace(scratch.mixed.data(), scratch.projected.data(), t * hidden_);
@@ -138,6 +139,8 @@ Status ExpertMixture::Forward(const float* x, uint64_t t, const BlockOptions& op
   if (options.tap) options.tap(router_.name(), x, t, hidden_);
   scratch.scores.resize(t * moe_.num_experts);
   router_.Forward(x, t, scratch.scores.data(), Backend::kReference, pool);
+  if (options.output_tap)
+    options.output_tap(router_.name(), scratch.scores.data(), t, moe_.num_experts);
   RouteTokens(moe_, scratch.scores, correction_, scratch.routing, pool);
   if (options.routing_tap) options.routing_tap(layer_, scratch.routing);
   scratch.mixed.assign(t * hidden_, 0.0F);

@@ -113,9 +113,9 @@ class Judge(unittest.TestCase):
                 self.check(first, os.path.join(GOLDEN, "one-click", "mini-qwen2-bfloat16", name), tolerance)
 
     def test_tiny_models(self):
-        for model in ("tiny-qwen2", "tiny-llama"):
+        for model in ("tiny-qwen2", "tiny-llama", "tiny-qwen3"):
             first = os.path.join(MODELS, model)
-            for kind, tolerance in (("w8a16", 1e-4), ("w8a8_dynamic", 1e-2)):
+            for kind, tolerance in (("w8a16", 1e-4), ("w8a8_dynamic", 1e-2), ("w8a8", 1e-2)):
                 with self.subTest(model=model, kind=kind), tempfile.TemporaryDirectory() as scratch:
                     second = os.path.join(scratch, kind)
                     smooth = [] if kind == "w8a16" else ["--smooth", "none"]
