@@ -174,7 +174,7 @@ TEST(CompareCheckpoints, LayersOfTheSameAreTheSame) {
     EXPECT_TRUE(std::isinf(block.local.sqnr_db));
     EXPECT_TRUE(std::isinf(block.accumulated.sqnr_db));
   }
-  ASSERT_EQ(result->layers->linears.size(), 14);
+  ASSERT_EQ(result->layers->linears.size(), 14 + 1);  // lm_head
   for (const LinearErrors& linear : result->layers->linears) {
     EXPECT_EQ(linear.local.max_abs, 0) << linear.name;
     EXPECT_EQ(linear.accumulated.max_abs, 0) << linear.name;
