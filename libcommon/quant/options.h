@@ -18,8 +18,9 @@ namespace slim {
 // What a run is asked to do: the recipe determines the bytes, the rest says how to work.
 struct QuantOptions {
   Recipe recipe;
-  ShardOf shard = {};       // of a data-free recipe
-  uint64_t max_memory = 0;  // bytes; 0: no limit
+  std::string recipe_file = {};  // that it was read from: its globs must match something
+  ShardOf shard = {};            // of a data-free recipe
+  uint64_t max_memory = 0;       // bytes; 0: no limit
   int threads = 1;
   bool strict = false;                     // what would be a guess with a warning is an error
   bool measure = false;                    // take the numbers of a report (quant/measurement.h)

@@ -258,18 +258,33 @@ class Planner {
       plan_.linear_index.emplace(linear.name, plan_.linears.size());
       plan_.linears.push_back(std::move(linear));
     }
-    WarnOfUnmatched(steps);
+    SLIM_TRY(ReportUnmatched(steps));
     return CheckLinears();
   }
 
-  void WarnOfUnmatched(const std::vector<StepNames>& steps) {
+  Status ReportUnmatched(const std::vector<StepNames>& steps) {
     for (const StepNames& step : steps) {
       for (const GlobSet* set : {&step.include, &step.exclude, &step.readmit}) {
-        for (const std::string& pattern : set->Unmatched()) {
-          listener_.Warning(fmt::format("pattern {} matches no linear layer", Quote(pattern)));
-        }
+        for (const std::string& pattern : set->Unmatched())
+          SLIM_TRY(ReportUnmatched(pattern, "linear layer"));
       }
     }
+    return {};
+  }
+
+  // A glob of a recipe that no name in the checkpoint matches is a slip of the pen.
+  Status ReportUnmatched(const std::string& pattern, std::string_view wanted) {
+    const std::string told = fmt::format("pattern {} matches no {}", Quote(pattern), wanted);
+    SLIM_ASSIGN(const Glob glob, Glob::Compile(pattern));
+    bool meant = options_.recipe_file.empty();
+    for (const TensorEntry& entry : source_.tensors())
+      meant = meant || glob.Matches(SplitTensorName(entry.name).module);
+    if (!meant) {
+      return InputError("RECIPE-glob", told, "correct it, or take it out")
+          .WithPath(options_.recipe_file);
+    }
+    listener_.Warning(told);
+    return {};
   }
 
   Status CheckLinears() {
@@ -358,8 +373,8 @@ class Planner {
     }
     for (const GlobSet* set : {&include, &exclude}) {
       for (const std::string& pattern : set->Unmatched()) {
-        listener_.Warning(fmt::format("pattern {} of {} matches no norm, v_proj or up_proj",
-                                      Quote(pattern), SmoothMethodName(step.method)));
+        SLIM_TRY(ReportUnmatched(
+            pattern, fmt::format("norm, v_proj or up_proj for {}", SmoothMethodName(step.method))));
       }
     }
     return {};
@@ -393,6 +408,13 @@ class Planner {
       return UsageError("a model is rotated once, this recipe has two quarot");
     if (plan_.by_name)
       return UsageError("quarot needs an architecture that slim knows, this one it does not");
+    for (const TensorEntry& entry : source_.tensors()) {
+      if (PartOf(plan_.config, entry.name) != ModelPart::kMtp) continue;
+      return InputError("QU-rotation",
+                        "a layer that predicts further tokens would read rotated states",
+                        "leave the quarot step out, or the layer")
+          .WithTensor(entry.name);
+    }
     SLIM_ASSIGN(plan_.rotation, ModelRotation::Create(*rotations.front(), plan_.config));
     return {};
   }

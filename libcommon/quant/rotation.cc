@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "kernels/convert.h"
 #include "model/modules.h"
 
@@ -42,21 +44,40 @@ void RotateInputs(const HadamardRotation& rotation, FloatMatrix& matrix, ThreadP
   RoundToDType(matrix.dtype, matrix.values.data(), matrix.values.size());
 }
 
-void RotateOutputs(const HadamardRotation& rotation, FloatMatrix& matrix, ThreadPool& pool) {
-  for (uint64_t i = 0; i < matrix.n; i += rotation.size())
-    rotation.ApplyToColumns(matrix.values.data() + i * matrix.k, matrix.k, pool);
+// Rows of a linear that a rotation of its outputs mixes: from `first` on, every `period`.
+struct OutputRows {
+  const HadamardRotation* rotation = nullptr;
+  uint64_t first = 0;
+  uint64_t period = 0;
+};
+
+template <typename Apply>
+void ForEachSpan(const OutputRows& rows, uint64_t n, const Apply& apply) {
+  for (uint64_t i = rows.first; i + rows.rotation->size() <= n; i += rows.period) apply(i);
+}
+
+void RotateOutputs(const OutputRows& rows, FloatMatrix& matrix, ThreadPool& pool) {
+  ForEachSpan(rows, matrix.n, [&](uint64_t i) {
+    rows.rotation->ApplyToColumns(matrix.values.data() + i * matrix.k, matrix.k, pool);
+  });
   RoundToDType(matrix.dtype, matrix.values.data(), matrix.values.size());
 }
 
-void RotateBias(const HadamardRotation& rotation, WorkingBlock& block, const std::string& linear) {
+void RotateBias(const OutputRows& rows, WorkingBlock& block, const std::string& linear) {
   const LinearRecord& record = block.Linear(linear);
   if (!record.Has(Role::kBias)) return;
   std::vector<float> bias = PartAsFloats(record, Role::kBias);
-  for (size_t i = 0; i < bias.size(); i += rotation.size()) rotation.ApplyToRow(bias.data() + i);
+  ForEachSpan(rows, bias.size(), [&](uint64_t i) { rows.rotation->ApplyToRow(bias.data() + i); });
   Tensor rotated(block.Working(record[Role::kBias].dtype), {bias.size()});
   FromFloat(rotated.dtype, bias.data(), rotated.data.data(), bias.size());
   block.SetBias(linear, std::move(rotated));
 }
+
+// Which rotations the inputs and the outputs of a linear of a block take up.
+struct Sides {
+  const HadamardRotation* inputs = nullptr;
+  OutputRows outputs;
+};
 
 }  // namespace
 
@@ -65,10 +86,9 @@ Result<ModelRotation> ModelRotation::Create(const RotationStep& step, const Mode
     return UsageError("quarot: online rotation needs a runtime that rotates activations",
                       "online: False rotates the weights alone");
   }
-  if (config.moe || config.mla) {
+  if (config.text_tower) {
     return InputError("QU-rotation",
-                      fmt::format("quarot rotates dense models with grouped-query attention, "
-                                  "this is {}",
+                      fmt::format("the image embeddings of a {} model would join rotated ones",
                                   config.model_type),
                       "leave the quarot step out, smoothing serves these models");
   }
@@ -79,31 +99,64 @@ Result<ModelRotation> ModelRotation::Create(const RotationStep& step, const Mode
   }
   SLIM_ASSIGN(HadamardRotation hidden,
               HadamardRotation::Create(config.hidden_size, step.block_size.value_or(0)));
-  SLIM_ASSIGN(HadamardRotation head, HadamardRotation::Create(config.head_dim));
-  return ModelRotation(std::move(hidden), std::move(head));
+  SLIM_ASSIGN(HadamardRotation head, HadamardRotation::Create(config.ValueDim()));
+  ModelRotation rotation(std::move(hidden), std::move(head));
+  if (!config.mla) return rotation;
+  const auto latent = [](uint64_t rank) -> std::optional<HadamardRotation> {
+    auto found = HadamardRotation::Create(rank);
+    if (!found.ok()) return {};
+    return std::move(*found);
+  };
+  if (config.mla->q_lora_rank) rotation.query_latent_ = latent(*config.mla->q_lora_rank);
+  rotation.value_latent_ = latent(config.mla->kv_lora_rank);
+  return rotation;
 }
 
 void ModelRotation::RotateBlock(const ModelConfig& config, WorkingBlock& block,
                                 ThreadPool& pool) const {
-  const uint64_t layer = block.block().layer();
-  for (const SharedInput& input : SharedInputs(config, layer)) {
+  const auto pointer = [](const std::optional<HadamardRotation>& rotation) {
+    return rotation ? &*rotation : nullptr;
+  };
+  const auto sides_of = [&](const std::string& norm, const std::string& linear) {
+    const std::string_view leaf = std::string_view(linear).substr(linear.rfind('.') + 1);
+    Sides sides;
+    if (leaf == "o_proj") {
+      sides = {&head_, {&hidden_, 0, hidden_.size()}};
+    } else if (norm.empty()) {
+      sides = {nullptr, {&hidden_, 0, hidden_.size()}};
+    } else if (leaf == "q_b_proj") {
+      sides.inputs = pointer(query_latent_);
+    } else if (leaf == "kv_b_proj") {
+      // A head's keys without position, then its values.
+      sides = {pointer(value_latent_),
+               {&head_, config.mla->nope_dim, config.mla->nope_dim + head_.size()}};
+    } else {
+      sides.inputs = &hidden_;
+      if (leaf == "v_proj") sides.outputs = {&head_, 0, head_.size()};
+      if (leaf == "q_a_proj") sides.outputs = {pointer(query_latent_), 0, *config.mla->q_lora_rank};
+      // Behind the latent stands the rotary part of the keys, which stays.
+      const uint64_t once = std::numeric_limits<uint32_t>::max();
+      if (leaf == "kv_a_proj_with_mqa") sides.outputs = {pointer(value_latent_), 0, once};
+    }
+    return sides;
+  };
+  for (const SharedInput& input : SharedInputs(config, block.block().layer())) {
     if (!input.norm.empty()) {
       const std::vector<float> gamma = block.NormOf(input.norm).weight;
       for (const std::string& linear : input.linears) block.ScaleColumns(linear, gamma);
       block.SetNorm(input.norm, std::vector<float>(gamma.size(), 1.0F), {});
     }
     for (const std::string& linear : input.linears) {
+      const Sides sides = sides_of(input.norm, linear);
       FloatMatrix weight = Take(block, linear);
-      if (!input.norm.empty()) {
-        RotateInputs(hidden_, weight, pool);
-      } else {
-        RotateOutputs(hidden_, weight, pool);
-      }
-      if (linear.ends_with(".v_proj")) RotateOutputs(head_, weight, pool);
-      if (linear.ends_with(".o_proj")) RotateInputs(head_, weight, pool);
+      // The order in which msModelSlim rounds.
+      if (sides.outputs.rotation != nullptr && input.norm.empty())
+        RotateOutputs(sides.outputs, weight, pool);
+      if (sides.inputs != nullptr) RotateInputs(*sides.inputs, weight, pool);
+      if (sides.outputs.rotation != nullptr && !input.norm.empty())
+        RotateOutputs(sides.outputs, weight, pool);
       Put(block, linear, weight);
-      if (input.norm.empty()) RotateBias(hidden_, block, linear);
-      if (linear.ends_with(".v_proj")) RotateBias(head_, block, linear);
+      if (sides.outputs.rotation != nullptr) RotateBias(sides.outputs, block, linear);
     }
   }
 }

@@ -227,6 +227,7 @@ Result<QuantCommand> ReadMain(const Arguments& arguments, Console& console) {
   if (arguments.Text("compute") == "model") recipe.compute = ComputeMode::kModel;
   if (arguments.Text("propagate") == "quantized") recipe.propagate = Propagation::kQuantized;
   command.options.strict = arguments.Has("strict");
+  command.options.recipe_file = arguments.Text("recipe");
   SLIM_TRY(ReadBudget(arguments, command));
   if (arguments.Has("calib")) recipe.calibration_file = arguments.Text("calib");
   if (arguments.Has("part-size")) recipe.part_size = arguments.Size("part-size", 0);
@@ -256,6 +257,7 @@ Result<QuantCommand> ReadOneClick(const Arguments& arguments, Console& console) 
   QuantCommand command;
   Recipe& recipe = command.options.recipe;
   SLIM_ASSIGN(recipe, ReadOneClickRecipe(arguments, console));
+  command.options.recipe_file = arguments.Text("config-path");
   if (arguments.Has("part-size")) recipe.part_size = arguments.Size("part-size", 0);
   SLIM_ASSIGN(command.model, ModelOf(arguments, {"model-path"}));
   SLIM_ASSIGN(command.output, OutputOf(arguments, {"save-path"}));

@@ -17,3 +17,6 @@ cp $R r.yaml; try --type w8a16
 try --preset llama-w8a8
 slim-quant $M -o out --preset lama-w8a8 || echo "exit $?"
 test ! -e out
+sed 's/\*down_proj\*/*down_prj*/' $R >r.yaml; try --calib $TESTDATA/golden/calib.jsonl
+sed "s/enable_subgraph_type: .*/include: ['*input_norm']/" $R >r.yaml; try --calib $TESTDATA/golden/calib.jsonl
+slim-quant quant --model_path $M --save_path out --config_path r.yaml || echo "exit $?"
