@@ -4,8 +4,9 @@
 #
 #   sh tests/check.sh [--long] [PART...]
 #
-# Parts: those of the line below, tidy and aarch64 (a cross build's kernels under qemu); without one all but these two. --long
-# fuzzes 10 minutes a target, sends the server 10 000 malformed requests, corrupts 1000 checkpoints instead of 300 and adds both.
+# Parts: those of the two lines below; without one those of the first, with --long all. --long also fuzzes 10 minutes a target, sends
+# the server 10 000 malformed requests, corrupts 1000 checkpoints instead of 300 and fails every call instead of some.
+# tests/plan.tsv says which test does which row of the plan.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
 # either the tests that need them are skipped.
@@ -13,6 +14,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 all_parts="layering format unit cli flags fault server accuracy demo package peers sanitize fuzz"
+long_parts="tidy threads memcheck power aarch64"
 fuzz_seconds=20
 parts=""
 for word in "$@"; do
@@ -22,10 +24,11 @@ for word in "$@"; do
       SLIM_SERVER_FUZZ=10000
       SLIM_CORRUPTIONS=1000
       SLIM_KILLS=10
-      export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS SLIM_KILLS
+      SLIM_LONG=1
+      export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS SLIM_KILLS SLIM_LONG
       ;;
     *)
-      case " $all_parts tidy aarch64 " in
+      case " $all_parts $long_parts " in
         *" $word "*) parts="$parts $word" ;;
         *) echo "check.sh: no part is called $word (see the head of tests/check.sh)" >&2; exit 2 ;;
       esac
@@ -34,7 +37,7 @@ for word in "$@"; do
 done
 if [ -z "$parts" ]; then
   parts=$all_parts
-  [ "$fuzz_seconds" -eq 20 ] || parts="$parts tidy aarch64"
+  [ "$fuzz_seconds" -eq 20 ] || parts="$parts $long_parts"
 fi
 
 CCACHE_BASEDIR=$(pwd)
@@ -188,6 +191,17 @@ check_aarch64() {
   run "unit tests, aarch64" python3 tests/run_unit.py build/aarch64 -j "$jobs" --emulator "qemu-aarch64 -L /usr/aarch64-linux-gnu"
 }
 
+# What has threads, under ThreadSanitizer.
+check_threads() {
+  threaded="unit_parallel unit_quant unit_diff unit_run unit_serve unit_verify"
+  # shellcheck disable=SC2086
+  need_build tsan $threaded || return
+  TSAN_OPTIONS=exitcode=99
+  export TSAN_OPTIONS
+  run "unit tests, threads" python3 tests/run_unit.py build/tsan -j "$jobs" --timeout 2400
+  unset TSAN_OPTIONS
+}
+
 mkdir -p build
 step "packages" sh tools/packages.sh build test || finish
 
@@ -204,16 +218,21 @@ for part in $parts; do
     cli) need_build release && run "command-line tests" python3 tests/run.py -j "$jobs" ;;
     flags)
       # The long ones first: the files run side by side.
-      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/robustness_test.py tests/corruption_test.py tests/loader_repair_test.py \
+      need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/robustness_test.py tests/malformed_test.py tests/corruption_test.py tests/loader_repair_test.py \
         tests/loader_truth_test.py tests/golden_verify_test.py tests/golden_recipes_test.py tests/user_threads_test.py tests/matrix_test.py tests/verify_test.py tests/quant_report_test.py \
-        tests/schemas_test.py tests/flags_test.py tests/golden_stick_test.py tests/foreign_golden_test.py tests/round_trip_test.py tests/plan_test.py
+        tests/schemas_test.py tests/flags_test.py tests/golden_stick_test.py tests/foreign_golden_test.py tests/round_trip_test.py tests/plan_test.py \
+        tests/plan_rows_test.py tests/objects_test.py tests/guides_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;
     package) need_build release && run "packages" python_tests python3 tests/package_test.py ;;
     tidy) need_build release && run "clang-tidy" tidy_check ;;
     server) need_build release && run "server" python_tests python3 tests/server_test.py ;;
-    fault) need_build release && run "faults" python_tests python3 tests/fault/*_test.py ;;
+    threads) check_threads ;;
+    memcheck) need_build release && run "memcheck" python_tests python3 tests/memcheck_test.py ;;
+    power) need_build release && run "power cuts" python_tests python3 tests/fault/power_test.py ;;
+    fault) need_build release && run "faults" python_tests python3 tests/fault/calls_test.py tests/fault/inputs_test.py tests/fault/output_test.py \
+      tests/fault/resume_test.py tests/fault/surroundings_test.py ;;
     peers) need_build release && check_peers ;;
     aarch64) check_aarch64 ;;
     sanitize) sanitize ;;

@@ -101,10 +101,13 @@ SideFileChoice ChooseSideFiles(const std::vector<DirectoryEntry>& files, bool ke
   return choice;
 }
 
-bool ReceiptCorrectsBias(const std::string& directory) {
+Result<bool> ReceiptCorrectsBias(const std::string& directory) {
   constexpr uint64_t kMaxReceiptBytes = 256ULL << 20;
   const auto text = ReadWholeFile(JoinPath(directory, kReceiptFileName), kMaxReceiptBytes);
-  if (!text.ok()) return false;
+  if (!text.ok()) {
+    if (text.error().code == ErrorCode::kInput) return false;
+    return text.error();
+  }
   const auto receipt = ParseJson(*text);
   const Json* configuration = receipt.ok() ? receipt->Find("configuration") : nullptr;
   return configuration != nullptr && SaysTrue(*configuration, kBiasCorrectionKey);

@@ -43,7 +43,7 @@ SideFileChoice ChooseSideFiles(const std::vector<DirectoryEntry>& files, bool ke
 SideFileChoice ChooseSideFiles(const Checkpoint& checkpoint, bool keep_extra);
 
 // The receipt in `directory` says that quantization corrected biases: quant_bias of a layer without
-// a bias then holds one of its own. False without a readable receipt.
-bool ReceiptCorrectsBias(const std::string& directory);
+// a bias then holds one of its own. False without a receipt that can be understood.
+Result<bool> ReceiptCorrectsBias(const std::string& directory);
 
 }  // namespace slim

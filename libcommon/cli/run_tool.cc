@@ -95,13 +95,7 @@ Result<int> RunCatching(const Tool& tool, const std::vector<std::string>& words,
   }
 }
 
-}  // namespace
-
-int RunTool(const Tool& tool, int argc, char** argv, ToolFunction run, ToolSetup setup) {
-  GuardStandardDescriptors();
-  ReturnLargeBlocks();
-  InstallInterruptHandlers();
-  std::signal(SIGPIPE, SIG_DFL);
+int RunAndReport(const Tool& tool, int argc, char** argv, ToolFunction run, ToolSetup setup) {
   Console console(tool.name);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   const Result<int> result = RunCatching(tool, words, run, setup, console);
@@ -120,6 +114,21 @@ int RunTool(const Tool& tool, int argc, char** argv, ToolFunction run, ToolSetup
     return static_cast<int>(out.error().code);
   }
   return *result;
+}
+
+}  // namespace
+
+int RunTool(const Tool& tool, int argc, char** argv, ToolFunction run, ToolSetup setup) {
+  GuardStandardDescriptors();
+  ReturnLargeBlocks();
+  InstallInterruptHandlers();
+  std::signal(SIGPIPE, SIG_DFL);
+  try {
+    return RunAndReport(tool, argc, argv, run, setup);
+  } catch (const std::bad_alloc&) {  // while the tool was started, or an error was being said
+    [[maybe_unused]] const Status told = WriteStream(Stream::kErr, "error: out of memory\n");
+    return static_cast<int>(ErrorCode::kInternal);
+  }
 }
 
 }  // namespace slim

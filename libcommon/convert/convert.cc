@@ -145,8 +145,8 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
   receipt.configuration.Set("dtype",
                             options_.dtype ? Json(TorchDTypeName(*options_.dtype)) : Json());
   if (options_.dequantize) receipt.configuration.Set("dequantize", true);
-  if (ReceiptCorrectsBias(FirstSource().path()))
-    receipt.configuration.Set(kBiasCorrectionKey, true);
+  SLIM_ASSIGN(const bool corrected, ReceiptCorrectsBias(FirstSource().path()));
+  if (corrected) receipt.configuration.Set(kBiasCorrectionKey, true);
   if (options_.loader) receipt.configuration.Set("for", options_.loader->name);
   receipt.configuration.Set("part_size", options_.part_size);
   receipt.configuration.Set("keep_extra", options_.keep_extra);

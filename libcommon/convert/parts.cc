@@ -496,7 +496,7 @@ Status Splitter::Write(const std::string& output, const OutputOptions& output_op
     SLIM_TRY(directory.CopyFile(file, side.name));
     names.push_back(side.name);
   }
-  Receipt receipt = PartsReceipt(plan_, source_.path());
+  SLIM_ASSIGN(Receipt receipt, PartsReceipt(plan_, source_.path()));
   receipt.configuration.Set("tp", options_.ranks);
   SLIM_ASSIGN(receipt.inputs, DigestInputs(source_, names, pool_));
   receipt.tensors = std::move(digests);

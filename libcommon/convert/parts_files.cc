@@ -58,12 +58,13 @@ Status PartWriter::Finish(OutputDirectory& directory) {
   return directory.WriteFile(fmt::format("{}/{}", name, file), description.Write(2));
 }
 
-Receipt PartsReceipt(const ConvertPlan& plan, const std::string& input) {
+Result<Receipt> PartsReceipt(const ConvertPlan& plan, const std::string& input) {
   Receipt receipt;
   receipt.tool = "slim-convert";
   receipt.configuration.Set("from", DialectName(plan.from));
   receipt.configuration.Set("to", DialectName(plan.to));
-  if (ReceiptCorrectsBias(input)) receipt.configuration.Set(kBiasCorrectionKey, true);
+  SLIM_ASSIGN(const bool corrected, ReceiptCorrectsBias(input));
+  if (corrected) receipt.configuration.Set(kBiasCorrectionKey, true);
   receipt.loss_class = LossClassName(plan.loss);
   if (const TensorPlan* worst = plan.WorstTensor(); worst != nullptr) {
     receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));

@@ -52,7 +52,7 @@ class PartWriter {
 
 // Tool, configuration and losses of a conversion to or from parts; `input` is the directory that
 // was read, whose receipt may tell of corrected biases.
-Receipt PartsReceipt(const ConvertPlan& plan, const std::string& input);
+Result<Receipt> PartsReceipt(const ConvertPlan& plan, const std::string& input);
 
 // CV-loss unless a loss is allowed or there is none.
 Status CheckLossAllowed(const ConvertPlan& plan, bool allow_loss);

@@ -159,7 +159,7 @@ Status Joiner::Write(const std::string& output, const OutputOptions& output_opti
     SLIM_TRY(writer.CopySideFile(file, side.name));
   }
   SLIM_TRY(writer.Finish());
-  Receipt receipt = PartsReceipt(plan_, path_);
+  SLIM_ASSIGN(Receipt receipt, PartsReceipt(plan_, path_));
   for (uint64_t rank = 0; rank < joined_->parts().size(); ++rank) {
     SLIM_ASSIGN(std::vector<FileDigest> files, DigestInputs(joined_->parts()[rank], {}, pool_));
     for (FileDigest& file : files) {

@@ -225,7 +225,8 @@ class Comparing {
       if (!options_.run) DescribeByWeights();
       return {};
     }
-    if (!options_.best_effort) return std::move(weights).error();
+    if (!options_.best_effort || weights.error().code != ErrorCode::kInput)
+      return std::move(weights).error();
     listener_.Warning("no errors of weights: " + weights.error().ToString());
     return {};
   }

@@ -9,6 +9,7 @@
 #endif
 
 #include <algorithm>
+#include <new>
 #include <vector>
 
 #include "os/interrupt.h"
@@ -38,7 +39,10 @@ Status ForEachChunk(const File& file, Consume consume) {
 
 struct Xxh3Hasher::State {
   XXH3_state_t* xxh = XXH3_createState();
-  State() { XXH3_128bits_reset(xxh); }
+  State() {
+    if (xxh == nullptr) throw std::bad_alloc();
+    XXH3_128bits_reset(xxh);
+  }
   ~State() { XXH3_freeState(xxh); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;

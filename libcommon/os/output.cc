@@ -78,6 +78,24 @@ bool IsSameDirectory(int fd, const std::string& path) {
          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
+// A symbolic link stays: what it names is written.
+std::string FollowLink(const std::string& path) {
+  struct stat info = {};
+  const bool link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+  return link ? CanonicalPath(path) : path;
+}
+
+// What takes the place of something gets its mode and, as far as that is allowed, its owner.
+void CopyModeAndOwner(const std::string& from, int to_fd) {
+  struct stat info = {};
+  if (::stat(from.c_str(), &info) != 0) return;
+  struct stat own = {};
+  const bool foreign =
+      System().fstat(to_fd, &own) == 0 && (own.st_uid != info.st_uid || own.st_gid != info.st_gid);
+  if (foreign && ::fchown(to_fd, info.st_uid, info.st_gid) != 0) return;
+  (void)::fchmod(to_fd, info.st_mode & 07777);
+}
+
 Error ExistsError(const std::string& path) {
   return SystemError(path, "already exists", 0).WithHint("--force replaces it");
 }
@@ -118,6 +136,7 @@ Result<OutputDirectory> OutputDirectory::Create(const std::string& target,
   if (target.empty()) return UsageError("the output path is empty");
   std::string name = target;
   while (name.size() > 1 && name.ends_with('/')) name.pop_back();
+  name = FollowLink(name);
   const std::string parent = DirectoryName(name);
   if (KindOf(parent) != FileKind::kDirectory) {
     return SystemError(parent, "is no directory to put the output in", 0);
@@ -286,6 +305,7 @@ Status OutputDirectory::Commit() {
   }
   if (options_.fsync) SLIM_TRY(SyncDirectory(partial_));
   if (replace_) {
+    CopyModeAndOwner(target_, lock_fd_);
     if (System().exchange(partial_.c_str(), target_.c_str()) != 0)
       return SystemError(target_, "cannot replace", errno);
   } else if (System().rename(partial_.c_str(), target_.c_str()) != 0) {
@@ -304,14 +324,16 @@ Status CheckFileAbsent(const std::string& path, const OutputOptions& options) {
   return {};
 }
 
-Status WriteFileAtomically(const std::string& path, std::string_view content,
+Status WriteFileAtomically(const std::string& named, std::string_view content,
                            const OutputOptions& options) {
-  SLIM_TRY(CheckFileAbsent(path, options));
+  SLIM_TRY(CheckFileAbsent(named, options));
+  const std::string path = FollowLink(named);
   const std::string partial =
       JoinPath(DirectoryName(path), fmt::format(".{}.slim-partial", BaseName(path)));
   const int fd =
       System().open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd < 0) return SystemError(path, "cannot create", errno);
+  CopyModeAndOwner(path, fd);
   Status status = WriteAll(fd, path, std::as_bytes(std::span(content)), 0);
   if (status.ok() && options.fsync && System().fsync(fd) != 0)
     status = SystemError(path, "cannot flush", errno);

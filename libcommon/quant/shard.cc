@@ -177,6 +177,7 @@ Result<Part> OpenPart(const std::string& path) {
   const std::string file = JoinPath(path, kShardFileName);
   auto text = ReadWholeFile(file, 1ULL << 30);
   if (!text.ok()) {
+    if (text.error().code != ErrorCode::kInput) return std::move(text).error();
     return InputError("MERGE-part", "is no part that slim-quant --shard made",
                       fmt::format("{} is missing", kShardFileName))
         .WithPath(path);

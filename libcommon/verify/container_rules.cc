@@ -100,6 +100,7 @@ void CheckLeftoverIndexes(VerifyContext& context) {
     if (!file.name.ends_with(kIndexSuffix) || file.name == checkpoint.guess().index_file) continue;
     const std::string path = JoinPath(checkpoint.path(), file.name);
     const auto text = ReadWholeFile(path, kMaxIndexBytes);
+    if (!text.ok()) context.NoteFailure(text.error());
     const auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(text.error());
     std::string missing;
     if (index.ok()) {

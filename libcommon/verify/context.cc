@@ -76,6 +76,16 @@ Finding VerifyContext::MakeFinding(const Rule& rule, FindingDetail detail) const
   return finding;
 }
 
+void VerifyContext::NoteFailure(const Error& error) const {
+  const std::lock_guard lock(mutex_);
+  if (failure_.ok() && error.code != ErrorCode::kInput) failure_ = error;
+}
+
+Status VerifyContext::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
 void VerifyContext::Report(RuleName name, FindingDetail detail) {
   const Rule& rule = name.rule();
   if (!Applies(rule) || !selection_.Contains(name)) return;

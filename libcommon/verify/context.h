@@ -57,6 +57,11 @@ class VerifyContext {
   // A problem that opening the checkpoint met.
   void Report(const Error& problem);
 
+  // A read that failed while a check looked at something: what the system refused is no verdict on
+  // the checkpoint, so failure() is the first of them that is no fault of the input. Thread-safe.
+  void NoteFailure(const Error& error) const;
+  Status failure() const;
+
   // Reads the layers of a dialect of another ecosystem and reports what is amiss with them. An
   // error only where the system refuses to read.
   Status ReadForeign();
@@ -82,7 +87,8 @@ class VerifyContext {
   bool incomplete_ = false;
   std::unique_ptr<LayerReader> foreign_;
   std::map<std::string_view, const LogicalLayer*> foreign_by_name_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards what follows
+  mutable Status failure_;
   std::vector<Finding> findings_;
 };
 

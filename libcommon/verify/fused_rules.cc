@@ -60,7 +60,10 @@ bool AllClose(double a, double b) { return std::abs(a - b) <= 1e-8 + 1e-5 * std:
 std::optional<double> ReadOne(const VerifyContext& context, const TensorEntry* entry) {
   if (entry == nullptr || ElementCount(entry->shape) != 1U || entry->size > 8) return {};
   const auto tensor = context.checkpoint().Read(*entry);
-  if (!tensor.ok()) return {};
+  if (!tensor.ok()) {
+    context.NoteFailure(tensor.error());
+    return {};
+  }
   return ElementAsDouble(tensor->view(), 0);
 }
 

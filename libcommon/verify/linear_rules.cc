@@ -294,7 +294,10 @@ class LinearChecker {
     const TensorEntry* info = FindPart(layer, "info");
     if (info == nullptr || info->dtype != DType::kI64 || info->shape != Shape{5}) return {};
     const auto tensor = context_.checkpoint().Read(*info);
-    if (!tensor.ok()) return {};
+    if (!tensor.ok()) {
+      context_.NoteFailure(tensor.error());
+      return {};
+    }
     const auto values = tensor->as<int64_t>();
     if (values[2] <= 0 || values[3] <= 0) return {};
     return std::pair(static_cast<uint64_t>(values[3]), static_cast<uint64_t>(values[2]));

@@ -424,7 +424,8 @@ class AtbJudge {
     }
     if (tensor.entry->dtype != DType::kF32 || judge_.dtype != DType::kF16) return;
     constexpr double kTooSmall = 3e-7;  // a float16 has one or two digits there
-    const std::vector<double> values = ReadValues(tensor, judge_.deep ? 1U << 20 : 64);
+    const std::vector<double> values =
+        ReadValues(judge_.context, tensor, judge_.deep ? 1U << 20 : 64);
     const bool lost = std::any_of(values.begin(), values.end(),
                                   [&](double v) { return v != 0.0 && std::abs(v) < kTooSmall; });
     judge_.Report("LD-deq-flavour", lost ? Effect::kLoadsWrong : Effect::kDegrades,
@@ -435,7 +436,7 @@ class AtbJudge {
   }
 
   void CheckInputOffset(const LoaderTensor& tensor) {
-    for (const double value : ReadValues(tensor, 64)) {
+    for (const double value : ReadValues(judge_.context, tensor, 64)) {
       if (value >= -128 && value <= 127) continue;
       judge_.Report("LD-cast", Effect::kLoadsWrong,
                     {.tensor = tensor.entry->name,

@@ -28,10 +28,12 @@ std::vector<std::string> WeightFilesOfDirectory(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-void LoaderFiles::ReadIndex(std::vector<std::string>& listed, bool& found) const {
+void LoaderFiles::ReadIndex(const VerifyContext& context, std::vector<std::string>& listed,
+                            bool& found) const {
   found = checkpoint_.HasFile(kIndexName);
   if (!found) return;
   const auto text = ReadWholeFile(JoinPath(checkpoint_.path(), kIndexName), kMaxIndexBytes);
+  if (!text.ok()) context.NoteFailure(text.error());
   const auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(text.error());
   if (index.ok()) listed = index->Files();
 }
@@ -41,7 +43,7 @@ LoaderFiles::LoaderFiles(const VerifyContext& context, bool follows_index)
   opened_ = WeightFilesOfDirectory(checkpoint_);
   std::vector<std::string> listed;
   bool indexed = false;
-  if (follows_index) ReadIndex(listed, indexed);
+  if (follows_index) ReadIndex(context, listed, indexed);
   if (indexed) {
     const std::set<std::string_view> wanted(listed.begin(), listed.end());
     for (const std::string& file : listed) {
@@ -101,12 +103,16 @@ LoaderTensor LoaderFiles::Find(std::string_view name) const {
   return {&checkpoint_, entry};
 }
 
-std::vector<double> ReadValues(const LoaderTensor& tensor, uint64_t limit) {
+std::vector<double> ReadValues(const VerifyContext& context, const LoaderTensor& tensor,
+                               uint64_t limit) {
   std::vector<double> values;
   const auto count = ElementCount(tensor.entry->shape);
   if (!count || *count > limit || DTypeBits(tensor.entry->dtype) < 8) return values;
   const auto data = tensor.source->Read(*tensor.entry);
-  if (!data.ok()) return values;
+  if (!data.ok()) {
+    context.NoteFailure(data.error());
+    return values;
+  }
   values.reserve(*count);
   for (uint64_t i = 0; i < *count; ++i) values.push_back(ElementAsDouble(data->view(), i));
   return values;

@@ -45,7 +45,7 @@ class LoaderFiles {
   const std::vector<Checkpoint>& strays() const { return strays_; }
 
  private:
-  void ReadIndex(std::vector<std::string>& listed, bool& found) const;
+  void ReadIndex(const VerifyContext& context, std::vector<std::string>& listed, bool& found) const;
   void OpenStrays();
 
   const Checkpoint& checkpoint_;
@@ -60,6 +60,7 @@ class LoaderFiles {
 };
 
 // Up to `limit` elements as doubles; empty when there are more, or they cannot be read.
-std::vector<double> ReadValues(const LoaderTensor& tensor, uint64_t limit = 1U << 20);
+std::vector<double> ReadValues(const VerifyContext& context, const LoaderTensor& tensor,
+                               uint64_t limit = 1U << 20);
 
 }  // namespace slim

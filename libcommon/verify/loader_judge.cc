@@ -117,6 +117,7 @@ const QuantDescription* LoaderJudge::ReadDescription(const std::string& name) {
   if (!checkpoint.HasFile(name)) return nullptr;
   if (name == checkpoint.guess().description_file) return checkpoint.description();
   const auto text = ReadWholeFile(JoinPath(checkpoint.path(), name));
+  if (!text.ok()) context.NoteFailure(text.error());
   auto parsed = text.ok() ? QuantDescription::Parse(*text) : Result<QuantDescription>(text.error());
   if (!parsed.ok()) {
     Report("LD-description", Effect::kCrashes,
@@ -192,7 +193,7 @@ void LoaderJudge::CheckCast(const LoaderTensor& tensor, DType wanted) {
     // Narrower parameters keep most values; read the small tensors to know.
     const bool narrow = IsInteger(wanted) || wanted == DType::kF16;
     if (!narrow) return;
-    const std::vector<double> values = ReadValues(tensor, deep ? 1U << 20 : 64);
+    const std::vector<double> values = ReadValues(context, tensor, deep ? 1U << 20 : 64);
     wrong = values.empty() ? IsInteger(wanted) && entry.size > 0
                            : std::any_of(values.begin(), values.end(),
                                          [&](double value) { return !Survives(value, wanted); });
@@ -285,7 +286,8 @@ void LoaderJudge::CheckInputs(const LoaderGroup& group, Effect effect) {
     for (const size_t member : group.members) {
       const std::string name = fmt::format("{}.{}", model.modules[member].name, leaf);
       const LoaderTensor tensor = files.Find(name);
-      const std::vector<double> values = tensor ? ReadValues(tensor, 1) : std::vector<double>();
+      const std::vector<double> values =
+          tensor ? ReadValues(context, tensor, 1) : std::vector<double>();
       if (values.empty()) continue;
       if (!first) {
         first = values[0];
@@ -314,15 +316,15 @@ void LoaderJudge::CheckOffset(const LoaderModule& module, double factor) {
   const LoaderTensor scale = files.Find(module.name + ".weight_scale");
   const LoaderTensor weight = files.Find(module.name + ".weight");
   if (!offset || !scale || !weight || weight.entry->shape.size() != 2) return;
-  const std::vector<double> o = ReadValues(offset);
+  const std::vector<double> o = ReadValues(context, offset);
   if (std::all_of(o.begin(), o.end(), [](double v) { return v == 0.0; })) return;
-  const std::vector<double> s = ReadValues(scale);
+  const std::vector<double> s = ReadValues(context, scale);
   const uint64_t n = weight.entry->shape[0];
   const uint64_t k = weight.entry->shape[1];
   double share = 1.0;
   if (o.size() == n && s.size() == n && weight.entry->dtype == DType::kI8) {
     const auto data = weight.source->Read(*weight.entry);
-    if (!data.ok()) return;  // reported where values are scanned
+    if (!data.ok()) return context.NoteFailure(data.error());
     const auto codes = data->view().as<int8_t>();
     double shifted = 0.0;
     double whole = 0.0;
@@ -346,7 +348,7 @@ void LoaderJudge::CheckOffset(const LoaderModule& module, double factor) {
 bool LoaderJudge::IsZero(std::string_view tensor) const {
   const LoaderTensor found = files.Find(tensor);
   if (!found) return false;
-  const std::vector<double> values = ReadValues(found);
+  const std::vector<double> values = ReadValues(context, found);
   return !values.empty() &&
          std::all_of(values.begin(), values.end(), [](double v) { return v == 0.0; });
 }

@@ -47,11 +47,12 @@ struct Task {
   uint64_t bytes = 0;
 };
 
-std::optional<std::string> SmallText(const File& file) {
-  if (!file.path().ends_with(".json") || file.size() > kMaxManifestText) return {};
-  std::string text(file.size(), '\0');
-  if (!file.ReadExactAt(std::as_writable_bytes(std::span(text)), 0).ok() || !IsUtf8(text))
-    return {};
+Result<std::optional<std::string>> SmallText(const File& file) {
+  std::optional<std::string> text;
+  if (!file.path().ends_with(".json") || file.size() > kMaxManifestText) return text;
+  text.emplace(file.size(), '\0');
+  SLIM_TRY(file.ReadExactAt(std::as_writable_bytes(std::span(*text)), 0));
+  if (!IsUtf8(*text)) text.reset();
   return text;
 }
 
@@ -93,7 +94,7 @@ Result<OpenFile> Open(const std::string& path, const CheckpointFile& listed, boo
     return opened;
   }
   if (whole || !listed.name.ends_with(".safetensors")) {
-    out.file.text = SmallText(opened.file);
+    SLIM_ASSIGN(out.file.text, SmallText(opened.file));
     opened.ranges.push_back({0, opened.file.size(), &out.file.xxh3});
     return opened;
   }

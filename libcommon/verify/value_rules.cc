@@ -150,7 +150,7 @@ Status CheckValues(VerifyContext& context, int threads, Listener& listener) {
   uint64_t total = 0;
   for (const Task& task : tasks) total += task.bytes;
   ValueTotals totals;
-  totals.biases_corrected = ReceiptCorrectsBias(context.checkpoint().path());
+  SLIM_ASSIGN(totals.biases_corrected, ReceiptCorrectsBias(context.checkpoint().path()));
   TiedPair pair = FindTiedPair(context);
   std::mutex mutex;
   uint64_t done = 0;

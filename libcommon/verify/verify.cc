@@ -114,6 +114,7 @@ Status CheckOnePart(const Checkpoint& part, const RuleSelection& selection,
   CheckDescription(context);
   CheckLinears(context);
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
+  SLIM_TRY(context.failure());
   report.quant_type = context.quant_type();
   std::vector<Finding> findings = context.TakeFindings();
   report.findings.insert(report.findings.end(), std::make_move_iterator(findings.begin()),
@@ -142,6 +143,7 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
     CheckDirectory(context, options);
   }
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
+  SLIM_TRY(context.failure());
   VerifyReport report;
   report.path = path;
   report.quant_type = context.quant_type();

@@ -11,6 +11,7 @@
 #include "model/modules.h"
 #include "model/open_to_compute.h"
 #include "os/memory.h"
+#include "os/path_guard.h"
 #include "run/logits_file.h"
 #include "run/memory_estimate.h"
 #include "verify/loader_judge.h"
@@ -87,6 +88,9 @@ Status Session::Load() {
       KindOf(command_.logits) != FileKind::kMissing) {
     return SystemError(command_.logits, "would be overwritten", EEXIST)
         .WithHint("give --force, or another name");
+  }
+  for (const std::string* output : {&command_.logits, &command_.dump}) {
+    if (!output->empty()) SLIM_TRY(CheckOutputApart(command_.model, *output));
   }
   auto opened = OpenToCompute(command_.model);
   if (!opened.ok() && opened.error().rule == "CK-unsupported-dialect") {

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "os/path_guard.h"
 #include "os/processors.h"
 
 namespace slim {
@@ -273,6 +274,11 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   }
   if (command.mode == Mode::kListTensors && command.paths.size() > 1)
     return UsageError(fmt::format("'--list' takes one PATH, {} were given", command.paths.size()));
+  // A report may be put beside the files of a checkpoint, not in the place of one.
+  for (const std::string* output : {&command.output, &command.write_baseline}) {
+    if (output->empty() || KindOf(*output) == FileKind::kMissing) continue;
+    for (const std::string& path : command.paths) SLIM_TRY(CheckOutputApart(path, *output));
+  }
   return command;
 }
 

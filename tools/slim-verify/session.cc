@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "options.h"
 #include "os/file.h"
 #include "output.h"
@@ -53,7 +54,13 @@ Status AcceptKnown(const VerifyCommand& command, std::vector<VerifyOutcome>& out
     if (!parsed.ok()) return std::move(parsed).error().WithPath(command.baseline);
     known = std::move(*parsed);
   }
-  if (!command.write_baseline.empty()) {
+  const bool all_read =
+      std::all_of(outcomes.begin(), outcomes.end(),
+                  [](const VerifyOutcome& outcome) { return outcome.report() != nullptr; });
+  if (!command.write_baseline.empty() && !all_read) {
+    console.Warning(fmt::format("{} is not written: what could not be read is not accepted",
+                                Escape(command.write_baseline)));
+  } else if (!command.write_baseline.empty()) {
     known = Baseline::Of(outcomes);
     SLIM_TRY(WriteFileAtomically(command.write_baseline, known.Text(), command.write));
   }
