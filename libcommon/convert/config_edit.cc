@@ -20,6 +20,11 @@ class Editor {
   }
 
   Status Run() {
+    // What a float checkpoint still says of an earlier quantization is not true of this one.
+    if (target_.from == Dialect::kHf && target_.quant_type != "float") {
+      SLIM_TRY(Remove(kQuantize));
+      SLIM_TRY(Remove(kBlock));
+    }
     if (target_.dequantized) {
       for (const std::string_view key :
            {kQuantize, kBlock, kParkedConfigKey, std::string_view("compression_config")}) {

@@ -44,7 +44,7 @@ def replay(target, program):
 
 
 def dictionary(target):
-    name = {"chat_template": "template", "glob": None, "command_line": None}.get(target, "json")
+    name = {"chat_template": "template", "glob": None, "command_line": None, "npy_dict": None, "sparse_codec": None}.get(target, "json")
     return [f"-dict={os.path.join(HERE, name + '.dict')}"] if name else []
 
 

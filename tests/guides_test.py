@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Every command that a guide shows runs and does what the guide says, on the small models: lines of four spaces that begin with a
+command, and those in snippets for build servers."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
+GUIDES = ROOT / "man" / "guides"
+GOLDEN = ROOT / "testdata" / "golden"
+FLOAT = GOLDEN / "models" / "mini-qwen2-bfloat16"
+ONE_CLICK = GOLDEN / "one-click" / "mini-qwen2-bfloat16"
+COMMAND = re.compile(r"^ {4,}(?:- |run: |- run: |sh ')?((?:[A-Z_]+=\S+ )?(?:slim-\w+|sh|cmp|find|mpirun) [^']*?)'?$", re.M)
+# By another test: tests/cli/slim-diff/guide.sh.
+ELSEWHERE = {"diff.md"}
+
+
+def commands(guide):
+    text = (GUIDES / guide).read_text().replace("/models/", "models/").replace("find models/", "find models").replace("find /models", "find models")
+    return [re.sub(r"\s+#.*$", "", command) for command in COMMAND.findall(text)]
+
+
+class Guides(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory(prefix="slim-guides-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+        self.addCleanup(self.scratch.cleanup)
+        self.folder = pathlib.Path(self.scratch.name)
+        shutil.copytree(FLOAT, self.folder / "float")
+        shutil.copyfile(GOLDEN / "calib.jsonl", self.folder / "calib.jsonl")
+        bin_folder = self.folder / "bin"
+        bin_folder.mkdir()
+        (bin_folder / "deploy").write_text("#!/bin/sh\n")
+        (bin_folder / "deploy").chmod(0o755)
+        self.environment = dict(os.environ, PATH=f"{BIN}:{bin_folder}:{os.environ['PATH']}", OMPI_ALLOW_RUN_AS_ROOT="1",
+                                OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
+                                OMPI_MCA_btl_vader_single_copy_mechanism="none")
+
+    def play(self, guide):
+        found = commands(guide)
+        for command in found:
+            if command.startswith("mpirun") and not shutil.which("mpirun"):
+                continue
+            with self.subTest(guide=guide, command=command):
+                result = subprocess.run(["bash", "-euc", command], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120,
+                                        check=False)
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return found
+
+    def test_every_guide_has_a_test(self):
+        self.assertEqual({path.name for path in GUIDES.glob("*.md")} - ELSEWHERE, {"exactness.md", "gate.md", "migrate.md", "scale.md"})
+
+    def test_exactness(self):
+        self.assertGreater(len(self.play("exactness.md")), 4)
+        for path in re.findall(r"`(tests/[^`]*)`", (GUIDES / "exactness.md").read_text()):
+            if " " not in path:
+                self.assertTrue((ROOT / path).exists(), path)
+
+    def test_migrate(self):
+        shutil.copytree(ONE_CLICK / "mindie-w8a8-static", self.folder / "old")
+        shutil.copytree(ONE_CLICK / "mindie-w8a8-dynamic", self.folder / "store-old" / "one")
+        shutil.copytree(ONE_CLICK / "mindie-w8a8-static", self.folder / "store-old" / "two")
+        shutil.copyfile(GUIDES / "migrate-checkpoints.sh", self.folder / "migrate-checkpoints.sh")
+        self.assertGreater(len(self.play("migrate.md")), 6)
+
+    def test_scale(self):
+        self.assertGreater(len(self.play("scale.md")), 10)
+
+    def test_gate(self):
+        (self.folder / "models").mkdir()
+        for name in ("qwen2-w8a8", "other"):
+            shutil.copytree(ONE_CLICK / "w8a8-static", self.folder / "models" / name)
+        shutil.copytree(ONE_CLICK / "w8a8-static", self.folder / "model")
+        shutil.copytree(ONE_CLICK / "w8a8-static", self.folder / "DIR")
+        self.environment["DIR"] = "DIR"
+        subprocess.run("sha256sum * > ../SHA256SUMS; mv ../SHA256SUMS .", shell=True, cwd=self.folder / "DIR", check=True)
+        subprocess.run([BIN / "slim-verify", "-q", "--manifest", "write", "DIR"], cwd=self.folder, check=True)
+        found = self.play("gate.md")
+        self.assertGreater(len(found), 6)
+        for report in self.folder.glob("*.xml"):
+            xml.etree.ElementTree.parse(report)
+
+
+if __name__ == "__main__":
+    unittest.main()
