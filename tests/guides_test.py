@@ -2,6 +2,7 @@
 """Every command that a guide shows runs and does what the guide says, on the small models: lines of four spaces that begin with a
 command, and those in snippets for build servers."""
 
+import json
 import os
 import pathlib
 import re
@@ -85,6 +86,22 @@ class Guides(unittest.TestCase):
         self.assertGreater(len(found), 6)
         for report in self.folder.glob("*.xml"):
             xml.etree.ElementTree.parse(report)
+
+    def test_the_reports_that_the_gate_shows(self):
+        broken = shutil.copytree(ONE_CLICK / "w8a8-static", self.folder / "broken")
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (broken / name).unlink()
+        description = json.loads((broken / "quant_model_description.json").read_text())
+        del description["model.layers.1.mlp.down_proj.weight"]
+        (broken / "quant_model_description.json").write_text(json.dumps(description))
+        section = (GUIDES / "gate.md").read_text().split("## What the reports look like")[1]
+        blocks = re.findall(r"(?:^    .*\n)+", section, re.M)
+        for form, block in zip(("github", "junit", "sarif"), blocks, strict=True):
+            result = subprocess.run([BIN / "slim-verify", "--format", form, "broken"], cwd=self.folder, capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, 1)
+            printed = [line.strip() for line in result.stdout.splitlines()]
+            for line in block.splitlines():
+                self.assertIn(line.strip(), printed)
 
 
 if __name__ == "__main__":
