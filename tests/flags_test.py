@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Holds what `--help` shows against the man pages: every flag in both, every page with its sections."""
 
+import json
 import os
 import re
 import subprocess
@@ -145,6 +146,33 @@ class ManPages(unittest.TestCase):
             for flag in ("--help", "--version", "--json", "--quiet", "--verbose", "--threads", "--color"):
                 with self.subTest(tool=tool, flag=flag):
                     self.assertIn(flag, shown)
+
+
+class Completions(unittest.TestCase):
+    """What the shells offer for words that tables hold."""
+
+    def offered(self, tool, flag):
+        """Of the tool without a command, whose case comes first."""
+        script = subprocess.run([os.path.join(BIN, tool), "--completion", "bash"], capture_output=True, text=True, check=True).stdout
+        words = re.search(rf"^ +(?:.*\|)?--{flag}(?:\|[^)]*)?\) words='(.*?)' ;;$", script, re.M)
+        self.assertIsNotNone(words, f"{tool} --{flag}")
+        return set(words.group(1).split())
+
+    def json(self, tool, flag):
+        return json.loads(subprocess.run([os.path.join(BIN, tool), flag, "--json"], capture_output=True, text=True, check=True).stdout)
+
+    def test_dialects(self):
+        self.assertEqual(self.offered("slim-convert", "to"), {edge["to"] for edge in self.json("slim-convert", "--list")["conversions"]})
+
+    def test_loaders(self):
+        names = {profile["name"] for profile in self.json("slim-verify", "--list-profiles")["profiles"]}
+        for tool in ("slim-quant", "slim-convert", "slim-verify"):
+            with self.subTest(tool=tool):
+                self.assertEqual(self.offered(tool, "for"), names)
+
+    def test_types(self):
+        told = re.search(r"quantization type: (.*?);", " ".join(help_text("slim-quant").split())).group(1)
+        self.assertEqual(self.offered("slim-quant", "type"), set(told.replace(" (default)", "").split(", ")))
 
 
 class Readers(unittest.TestCase):

@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "os/processors.h"
+#include "verify/loader_choices.h"
 
 namespace slim {
 namespace {
@@ -33,13 +34,16 @@ constexpr Flag kFlags[] = {
      .help = "repair what this loader would refuse or read wrongly, with or without --to; "
              "slim-verify --list-profiles names them",
      .value = "PROFILE[@VERSION]",
-     .group = "Conversion"},
+     .group = "Conversion",
+     .choices = kLoaderChoices},
     {.name = "to",
      .kind = FlagKind::kText,
      .help = "the dialect to write: hf, ascendv1, ascendv1-v0, mindie, mindie-parts, "
              "compressed-tensors, gptq, golden-stick, gguf or npy",
      .value = "DIALECT",
-     .group = "Conversion"},
+     .group = "Conversion",
+     .choices = "hf ascendv1 ascendv1-v0 mindie mindie-parts compressed-tensors gptq golden-stick "
+                "gguf npy"},
     {.name = "dequantize",
      .help = "write codes times scales as a float checkpoint (implies --to hf)",
      .group = "Conversion"},

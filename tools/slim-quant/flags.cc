@@ -4,6 +4,8 @@
 #include <array>
 #include <iterator>
 
+#include "verify/loader_choices.h"
+
 namespace slim {
 namespace {
 
@@ -24,7 +26,9 @@ constexpr Flag kFlags[] = {
      .help = "quantization type: w8a8 (default), w8a8_dynamic, w8a8_mix, w8a16, w4a8, w4a16, w4a4, "
              "fp8, w8a8_mxfp8, w4a4_mxfp4, w8a8s, w16a16s; with c8 behind it (w8a8c8) the cache is "
              "int8 too",
-     .value = "TYPE"},
+     .value = "TYPE",
+     .choices = "w8a8 w8a8_dynamic w8a8_mix w8a16 w4a8 w4a16 w4a4 fp8 w8a8_mxfp8 w4a4_mxfp4 w8a8s "
+                "w16a16s"},
     {.name = "group-size",
      .kind = FlagKind::kInteger,
      .help = "inputs that share a weight scale; default: one scale an output",
@@ -131,6 +135,7 @@ constexpr Flag kFlags[] = {
      .help =
          "refuse, before the work, what this loader would not take (slim-verify --list-profiles)",
      .value = "PROFILE[@VERSION]",
+     .choices = kLoaderChoices,
      .repeatable = true},
     {.name = "report",
      .kind = FlagKind::kText,

@@ -8,6 +8,7 @@
 #include "os/file.h"
 #include "os/path_guard.h"
 #include "os/processors.h"
+#include "verify/loader_choices.h"
 
 namespace slim {
 namespace {
@@ -24,11 +25,13 @@ constexpr Flag kFlags[] = {
      .kind = FlagKind::kText,
      .help = "judge for this loader, too: would it load the checkpoint and compute right numbers",
      .value = "PROFILE[@VERSION]",
+     .choices = kLoaderChoices,
      .repeatable = true},
     {.name = "chip",
      .kind = FlagKind::kText,
      .help = "with --for: 300I, A2, A3 or A5; what its kernels lack becomes an error",
-     .value = "CHIP"},
+     .value = "CHIP",
+     .choices = "300I A2 A3 A5"},
     {.name = "tp",
      .kind = FlagKind::kInteger,
      .help = "with --for: tensor-parallel parts the model is to be split into",
