@@ -142,7 +142,10 @@ class Stage:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        for path in self.left():
+        # The digests that a stopped manifest run keeps for the next one are no leftover, but would change what it does.
+        for path in [*self.left(), *self.folder.glob("*/.*")]:
+            if not path.exists():
+                continue
             if path.is_dir():
                 shutil.rmtree(path)
             else:
