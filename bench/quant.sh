@@ -48,10 +48,10 @@ theirs() { (cd "$work" && "$python" -m msmodelslim.cli quant --model_path "$work
 timed() { # NAME COMMAND...: wall seconds as in common.sh, and those of the processors
   name=$1
   shift
-  before=$(times | awk 'NR == 2 { print $1, $2 }')
+  times >"$work/before.times"
   once "$name" "$@"
-  after=$(times | awk 'NR == 2 { print $1, $2 }')
-  echo "$before $after" | sed 's/[ms]/ /g' | awk '{ printf "%.2f\n", ($5 - $1) * 60 + $6 - $2 + ($7 - $3) * 60 + $8 - $4 }' >>"$work/$name.cpu"
+  times >"$work/after.times"
+  echo "$(sed -n 2p "$work/before.times") $(sed -n 2p "$work/after.times")" | sed 's/[ms]/ /g' | awk '{ printf "%.2f\n", ($5 - $1) * 60 + $6 - $2 + ($7 - $3) * 60 + $8 - $4 }' >>"$work/$name.cpu"
 }
 processor() { sort -n "$work/$1.cpu" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
 rm -f "$work"/*.s "$work"/*.cpu
@@ -72,5 +72,5 @@ for case in w8a16:bf16 w8a8-dynamic:bf16 w8a8-iter-smooth:fp32; do
     '{ printf "%s: msModelSlim %.2f s (%.2f s of processors), %.1f times that of slim-quant (%.1f by processor time)\n", name, $1, $2, $1 / $3, $2 / $4 }'
 done
 uptime
-rm -rf "$work"/*.s "$work"/*.cpu "$work"/*.yaml "$work/out"
+rm -rf "$work"/*.s "$work"/*.cpu "$work"/*.times "$work"/*.yaml "$work/out"
 [ $# -gt 0 ] || rm -rf "$work"
