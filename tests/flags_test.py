@@ -162,7 +162,7 @@ class Completions(unittest.TestCase):
         return json.loads(subprocess.run([os.path.join(BIN, tool), flag, "--json"], capture_output=True, text=True, check=True).stdout)
 
     def test_dialects(self):
-        self.assertEqual(self.offered("slim-convert", "to"), {edge["to"] for edge in self.json("slim-convert", "--list")["conversions"]})
+        self.assertEqual(self.offered("slim-convert", "to"), {edge["to"] for edge in self.json("slim-convert", "--list")["edges"]})
 
     def test_loaders(self):
         names = {profile["name"] for profile in self.json("slim-verify", "--list-profiles")["profiles"]}

@@ -73,6 +73,10 @@ Result<ConvertPlan> Planner::Run() {
   plan_.loss = edge->loss;
   SLIM_TRY(CheckSource());
   SLIM_ASSIGN(tensors_, SourceTensors(source_));
+  if (std::ranges::any_of(tensors_, [](const auto& t) { return t.entry->name.empty(); })) {
+    return InputError("CV-name", "has a tensor without a name, which no dialect can tell apart")
+        .WithPath(source_.path());
+  }
   if (repairs_) {
     std::erase_if(tensors_,
                   [&](const auto& t) { return repairs_->unwanted.contains(t.entry->name); });

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 
 #include "dtype/scalar_convert.h"
@@ -201,7 +203,10 @@ class LinearQuantizer {
       ScaleBiasRow(codes.subspan(i * linear_.k, linear_.k), scale[i], form.factor, as_written,
                    out.subspan(i * form.columns, form.columns));
     }
-    return {};
+    if (std::ranges::all_of(out, [](float value) { return std::isfinite(value); })) return {};
+    return InputError("QU-not-finite", "its weights are so large that scale_bias is infinite",
+                      "w4a16 has no scale_bias")
+        .WithTensor(linear_.name + ".weight");
   }
 
   Status FoldStatic(std::span<const float> scale) {
