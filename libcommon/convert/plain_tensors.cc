@@ -33,7 +33,8 @@ Result<bool> IsNormBias(const LayerReader& reader, const LogicalLayer& layer, bo
 }  // namespace
 
 Result<std::string> ReasonOfNormCopy(const LayerReader& reader, const LogicalLayer& layer) {
-  const TensorEntry* original = reader.source().Find(OriginalOfNormCopy(layer.name));
+  const std::string name = OriginalOfNormCopy(layer.name);
+  const TensorEntry* original = name.empty() ? nullptr : reader.source().Find(name);
   if (original == nullptr) return std::string();
   SLIM_ASSIGN(const Tensor a, reader.source().Read(*original));
   SLIM_ASSIGN(const Tensor b, reader.source().Read(*layer.sources.front()));
