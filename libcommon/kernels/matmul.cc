@@ -196,6 +196,7 @@ float Dot(const float* a, const float* b, uint64_t k) { return SLIM_DISPATCH(Dot
 
 void MatMul(const float* x, uint64_t t, const TensorView& w, float* y, ThreadPool& pool) {
   assert(w.shape.size() == 2 && CanConvertFromFloat(w.dtype));
+  if (t == 0) return;  // x and y may be null then
   const uint64_t n = w.shape[0];
   const uint64_t k = w.shape[1];
   const uint64_t stride = k * (DTypeBits(w.dtype) / 8);

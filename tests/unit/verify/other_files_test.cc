@@ -162,7 +162,7 @@ const NpyCase kNpyCases[] = {
        std::string header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }";
        header.resize(117, ' ');
        e.replaced["weight_scale.npy"] = std::string("\x93NUMPY\1\0\x76\0", 10) + header + "\n" +
-                                        std::string("\200\4cos\nsystem\n(X\4\0\0\0true\205R.", 28);
+                                        std::string("\200\4cos\nsystem\n(X\4\0\0\0true\205R.", 26);
      },
      [](NpyEditor&) {}},
     {"NP-bias",
