@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstring>
 
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
@@ -117,24 +116,7 @@ Status Checkpoint::ReadStrided(const TensorEntry& entry, std::span<std::byte> to
   Buffer bytes((reach + 1) * width);
   auto status = shards_[entry.shard].file.ReadExactAt(bytes.bytes(), entry.offset);
   if (!status.ok()) return std::move(status).error().WithTensor(entry.name);
-  const size_t rank = entry.shape.size();
-  Shape index(rank, 0);
-  uint64_t rest = offset / width;
-  uint64_t position = 0;
-  for (size_t i = rank; i-- > 0;) {
-    index[i] = rest % entry.shape[i];
-    rest /= entry.shape[i];
-    position += index[i] * entry.strides[i];
-  }
-  for (uint64_t done = 0; done < to.size(); done += width) {
-    std::memcpy(to.data() + done, bytes.data() + position * width, width);
-    for (size_t i = rank; i-- > 0;) {
-      position += entry.strides[i];
-      if (++index[i] < entry.shape[i]) break;
-      position -= entry.shape[i] * entry.strides[i];
-      index[i] = 0;
-    }
-  }
+  GatherStrided(bytes.bytes(), entry.shape, entry.strides, width, offset / width, to);
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -441,6 +442,28 @@ Result<TorchFile> ReadTorchFile(const ByteSource& source) {
   TorchFile file;
   SLIM_TRY(AddTensors(legacy.data, tensors, file));
   return file;
+}
+
+void GatherStrided(std::span<const std::byte> view, const Shape& shape, const Shape& strides,
+                   uint64_t width, uint64_t first, std::span<std::byte> to) {
+  if (to.empty()) return;
+  const size_t rank = shape.size();
+  Shape index(rank, 0);
+  uint64_t position = 0;
+  for (size_t i = rank; i-- > 0;) {
+    index[i] = first % shape[i];
+    first /= shape[i];
+    position += index[i] * strides[i];
+  }
+  for (uint64_t done = 0; done < to.size(); done += width) {
+    std::memcpy(to.data() + done, view.data() + position * width, width);
+    for (size_t i = rank; i-- > 0;) {
+      position += strides[i];
+      if (++index[i] < shape[i]) break;
+      position -= shape[i] * strides[i];
+      index[i] = 0;
+    }
+  }
 }
 
 Result<TorchTensor> ReadPickledTensor(const ByteSource& source, const Pickle& pickle,

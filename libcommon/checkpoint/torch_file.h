@@ -4,6 +4,7 @@
 // file. Facts: ecosystem.md 1.3 I.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct TorchFile {
 // itself has no name. Rules PT-…
 // besides those of pickle.h and zip.h.
 Result<TorchFile> ReadTorchFile(const ByteSource& source);
+
+// The elements of a view, `width` bytes each, from number `first` on in row-major order until `to`
+// is full: `view` begins with element 0 and reaches to the last that the strides lead to.
+void GatherStrided(std::span<const std::byte> view, const Shape& shape, const Shape& strides,
+                   uint64_t width, uint64_t first, std::span<std::byte> to);
 
 // Where the tensors of a pickle that was made outside of torch.save have their bytes: each storage
 // is a whole legacy file inside of it (torch.storage._load_from_bytes). `node` is the value.

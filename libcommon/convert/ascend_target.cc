@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/bytes.h"
 #include "convert/dequantize.h"
@@ -87,8 +86,7 @@ Status AscendTarget::CheckOffsets(const LogicalLayer& layer) const {
 // npy holds the tensors of msModelSlim itself, which keep their dtypes; what other ecosystems store
 // in 16 bits is widened.
 DType AscendTarget::ScaleDType(const LogicalLayer& layer, Role role) const {
-  if (reader_.source().dialect() == Dialect::kNpy && layer.Has(role))
-    return layer.part(role)->dtype;
+  if (IsNpy() && layer.Has(role)) return layer.part(role)->dtype;
   if (role != Role::kDeqScale) return DType::kF32;
   return model_dtype_ == DType::kBF16 ? DType::kF32 : DType::kI64;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "convert/dtype_change.h"
 #include "convert/input_columns.h"
@@ -43,10 +44,11 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
   Tensor out(dtype, {layer.n(), k});
   std::vector<float> row(k);
   const uint64_t row_bytes = k * DTypeBits(dtype) / 8;
-  const bool by_column = InputsDiffer(record);
+  std::optional<ColumnWeights> by_column;
+  if (InputsDiffer(record)) by_column.emplace(record);
   for (uint64_t i = 0; i < layer.n(); ++i) {
     if (by_column) {
-      DequantizeColumns(record, i, row);
+      by_column->Dequantize(i, row);
     } else {
       DequantizeLayerRow(layer, record, i, row);
     }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "convert/dequantize.h"
 #include "linear/int8.h"
@@ -41,12 +40,16 @@ bool InputsDiffer(const LinearRecord& record) {
   return record.Has(Role::kInputScale) && record[Role::kInputScale].elements() > 1;
 }
 
-void DequantizeColumns(const LinearRecord& record, uint64_t n_index, std::span<float> row) {
-  const std::vector<float> scales = PartAsFloats(record, Role::kInputScale);
-  const double deq = PartAsFloats(record, Role::kDeqScale)[n_index];
-  const auto codes = record[Role::kWeight].as<int8_t>().subspan(n_index * row.size(), row.size());
+ColumnWeights::ColumnWeights(const LinearRecord& record)
+    : record_(record),
+      input_scales_(PartAsFloats(record, Role::kInputScale)),
+      deq_scales_(PartAsFloats(record, Role::kDeqScale)) {}
+
+void ColumnWeights::Dequantize(uint64_t n_index, std::span<float> row) const {
+  const double deq = deq_scales_[n_index];
+  const auto codes = record_[Role::kWeight].as<int8_t>().subspan(n_index * row.size(), row.size());
   for (size_t j = 0; j < row.size(); ++j)
-    row[j] = static_cast<float>(codes[j] * (deq / static_cast<double>(scales[j])));
+    row[j] = static_cast<float>(codes[j] * (deq / static_cast<double>(input_scales_[j])));
 }
 
 Status FoldInputs(LinearRecord& record, LayerLoss& loss) {
@@ -64,8 +67,9 @@ Status FoldInputs(LinearRecord& record, LayerLoss& loss) {
   std::vector<float> weight_scales(record.n());
   std::vector<float> deq(record.n());
   std::vector<float> row(k);
+  const ColumnWeights weights(record);
   for (uint64_t i = 0; i < record.n(); ++i) {
-    DequantizeColumns(record, i, row);
+    weights.Dequantize(i, row);
     const auto out = codes.as<int8_t>().subspan(i * k, k);
     weight_scales[i] = QuantizeByRange(row, 8, true, DType::kF32, out).scale;
     deq[i] = range.scale * weight_scales[i];

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "convert/layer_target.h"
@@ -19,8 +20,18 @@ namespace slim {
 bool InputsDiffer(const LogicalLayer& layer);
 bool InputsDiffer(const LinearRecord& record);
 
-// One row of the weight of a layer whose columns differ.
-void DequantizeColumns(const LinearRecord& record, uint64_t n_index, std::span<float> row);
+// Rows of the weight of a layer whose columns differ.
+class ColumnWeights {
+ public:
+  // `record` outlives it, with its weight in place.
+  explicit ColumnWeights(const LinearRecord& record);
+  void Dequantize(uint64_t n_index, std::span<float> row) const;
+
+ private:
+  const LinearRecord& record_;
+  std::vector<float> input_scales_;  // [k]
+  std::vector<float> deq_scales_;    // [n]
+};
 
 // Of a layer whose columns differ: input_scale and input_offset as one number each, [1], the least
 // range that holds all of theirs; the weight quantized anew (accounted in `loss`), weight_scale and

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "base/text.h"
 #include "checkpoint/torch_file.h"
@@ -145,17 +145,12 @@ Result<Tensor> ReadPth(const std::string& path, std::string_view bytes) {
     return NotUnderstood(path, fmt::format("holds {} tensors, one is read", file->tensors.size()));
   const TorchTensor& only = file->tensors.front();
   Tensor tensor(only.dtype, only.shape);
-  const uint64_t width = DTypeBits(only.dtype) / 8;
-  std::vector<uint64_t> at(only.shape.size(), 0);
-  for (uint64_t i = 0; i < tensor.elements(); ++i) {
-    uint64_t element = i;
-    if (!only.strides.empty()) {
-      element = 0;
-      for (size_t axis = 0; axis < at.size(); ++axis) element += at[axis] * only.strides[axis];
-      for (size_t axis = at.size(); axis-- > 0 && ++at[axis] == only.shape[axis];) at[axis] = 0;
-    }
-    std::memcpy(tensor.data.data() + i * width, bytes.data() + only.offset + element * width,
-                width);
+  const auto stored = std::as_bytes(std::span(bytes)).subspan(only.offset);
+  if (only.strides.empty()) {
+    std::ranges::copy(stored.first(tensor.data.size()), tensor.data.bytes().begin());
+  } else {
+    GatherStrided(stored, only.shape, only.strides, DTypeBits(only.dtype) / 8, 0,
+                  tensor.data.bytes());
   }
   return tensor;
 }

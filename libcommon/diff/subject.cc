@@ -21,7 +21,7 @@ uint64_t LinearBytes(const OpenModel& model, const Module& module, Backend backe
   const TensorEntry* entry = model.checkpoint.Find(module.TensorName());
   const uint64_t stored = entry == nullptr ? 0 : entry->size;
   const auto scheme = model.checkpoint.SchemeOf(module.name);
-  if (!scheme.ok() || *scheme == Scheme::kFloat || *scheme == Scheme::kW16A16S) return stored;
+  if (!scheme.ok() || HasFloatWeight(*scheme)) return stored;
   const uint64_t codes = module.weight_shape[0] * module.weight_shape[1];
   if (HasIntegerProduct(*scheme)) return codes;
   return backend == Backend::kFast ? codes * sizeof(float) : stored;

@@ -36,6 +36,13 @@ constexpr Advice kAdvice[] = {
      [](const AdviceSituation& at) { return at.calibrated; }},
 };
 
+void AddLayer(Scheme scheme, CodeType inputs, AdviceSituation& at) {
+  if (scheme == Scheme::kFloat) return;
+  at.few_weight_bits = at.few_weight_bits || SchemeWeightBits(scheme) < 8;
+  at.integer_inputs = at.integer_inputs || inputs == CodeType::kInt8 || inputs == CodeType::kInt4;
+  at.static_ranges = at.static_ranges || HasStaticActivations(scheme);
+}
+
 }  // namespace
 
 AdviceSituation SituationOf(const QuantPlan& plan, const QuantOptions& options) {
@@ -43,13 +50,8 @@ AdviceSituation SituationOf(const QuantPlan& plan, const QuantOptions& options) 
   at.calibrated = plan.needs_calibration;
   at.pass_a_step = options.recipe.propagate == Propagation::kQuantized;
   at.smoothed = !StepsOf<SmoothStep>(options.recipe.process).empty();
-  for (const LinearPlan& linear : plan.linears) {
-    if (linear.scheme == Scheme::kFloat) continue;
-    const CodeType inputs = linear.activation.dtype;
-    at.few_weight_bits = at.few_weight_bits || SchemeWeightBits(linear.scheme) < 8;
-    at.integer_inputs = at.integer_inputs || inputs == CodeType::kInt8 || inputs == CodeType::kInt4;
-    at.static_ranges = at.static_ranges || HasStaticActivations(linear.scheme);
-  }
+  for (const LinearPlan& linear : plan.linears)
+    AddLayer(linear.scheme, linear.activation.dtype, at);
   return at;
 }
 
@@ -57,13 +59,9 @@ AdviceSituation SituationOf(std::span<const std::string> labels) {
   AdviceSituation at;
   for (const std::string& label : labels) {
     const auto scheme = ParseSchemeLabel(label);
-    if (!scheme || *scheme == Scheme::kFloat) continue;
-    const CodeType inputs = SettingsOf(*scheme).activation.dtype;
-    at.few_weight_bits = at.few_weight_bits || SchemeWeightBits(*scheme) < 8;
-    at.integer_inputs = at.integer_inputs || inputs == CodeType::kInt8 || inputs == CodeType::kInt4;
-    at.static_ranges = at.static_ranges || HasStaticActivations(*scheme);
-    at.calibrated = at.calibrated || at.static_ranges;
+    if (scheme) AddLayer(*scheme, SettingsOf(*scheme).activation.dtype, at);
   }
+  at.calibrated = at.static_ranges;
   return at;
 }
 

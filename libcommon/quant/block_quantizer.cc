@@ -202,9 +202,9 @@ void BlockQuantizer::PrepareForward(const Stage& stage) {
     if (NeedsMoments(settings)) {
       std::shared_ptr<SecondMoments>& shared =
           moments[{groups.LeaderOf(linear->plan->name), settings.weight.method}];
-      const bool between_channels =
-          settings.scheme == Scheme::kW16A16S || settings.weight.method == WeightMethod::kGptq;
-      if (!shared) shared = std::make_shared<SecondMoments>(linear->plan->name, between_channels);
+      if (!shared) {
+        shared = std::make_shared<SecondMoments>(linear->plan->name, NeedsMomentMatrix(settings));
+      }
       linear->moments = shared;
     }
     if (NeedsRange(settings))

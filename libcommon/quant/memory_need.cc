@@ -102,13 +102,11 @@ class Need {
       std::set<std::string_view> parents;
       for (const std::string& name : input.linears) {
         const LinearPlan* linear = plan_.Find(name);
-        const bool sparse = linear != nullptr && linear->scheme == Scheme::kW16A16S;
-        const bool wanted =
-            linear != nullptr && linear->scheme != Scheme::kFloat &&
-            (linear->weight.method == WeightMethod::kGptq || linear->scheme == Scheme::kW16A16S);
+        const bool wanted = linear != nullptr && linear->scheme != Scheme::kFloat &&
+                            NeedsMomentMatrix(SettingsOf(*linear));
         const std::string_view parent = std::string_view(name).substr(0, name.rfind('.'));
         if (!wanted || !parents.insert(parent).second) continue;
-        if (sparse) matrices = 3;
+        if (linear->scheme == Scheme::kW16A16S) matrices = 3;
         sum += linear->k * (linear->k + SecondMoments::kTokensAtATime) * kFloatBytes;
         widest = std::max(widest, linear->k);
       }

@@ -57,9 +57,12 @@ bool NeedsRange(const LinearSettings& settings) {
           settings.activation.granularity == Granularity::kPdMix);
 }
 
+bool NeedsMomentMatrix(const LinearSettings& settings) {
+  return settings.scheme == Scheme::kW16A16S || settings.weight.method == WeightMethod::kGptq;
+}
+
 bool NeedsMoments(const LinearSettings& settings) {
-  return settings.scheme == Scheme::kW16A16S || settings.weight.method == WeightMethod::kGptq ||
-         settings.weight.method == WeightMethod::kAwq;
+  return NeedsMomentMatrix(settings) || settings.weight.method == WeightMethod::kAwq;
 }
 
 bool SearchesTokens(const SmoothStep& step) {

@@ -40,6 +40,8 @@ std::vector<Stage> StagesOf(const std::vector<RecipeUnit>& process, Propagation 
 
 // Settings that need something of the calibration text: static ranges, second moments, means.
 bool NeedsRange(const LinearSettings& settings);
+// Between channels, [k, k], not of each channel alone.
+bool NeedsMomentMatrix(const LinearSettings& settings);
 bool NeedsMoments(const LinearSettings& settings);  // gptq, awq: the inputs' second moments
 inline bool NeedsCalibration(const LinearSettings& settings) {
   return NeedsRange(settings) || NeedsMoments(settings) || settings.weight.bias_correction;

@@ -75,6 +75,10 @@ bool HasIntegerProduct(Scheme scheme) {
   }
 }
 
+bool HasFloatWeight(Scheme scheme) {
+  return scheme == Scheme::kFloat || scheme == Scheme::kW16A16S;
+}
+
 Result<LinearLayer> LinearLayer::Load(const Checkpoint& checkpoint, std::string_view module,
                                       uint64_t n, uint64_t k, Backend backend) {
   // Before anything is read: types that cannot run may store tensors of any form.
@@ -199,7 +203,7 @@ void LinearLayer::PrepareCorrection() {
 
 void LinearLayer::PrepareFloat(Backend backend) {
   const LinearRecord& r = record_;
-  if (r.scheme == Scheme::kFloat || r.scheme == Scheme::kW16A16S) return;
+  if (HasFloatWeight(r.scheme)) return;
   if (r.scheme == Scheme::kWFP8AFP8Dynamic) {
     // Products of the codes first, scales after, as kernels do.
     weight_scale_ = PartAsFloats(r, Role::kWeightScale);
@@ -351,8 +355,7 @@ void LinearLayer::ForwardFloat(const float* x, uint64_t t, float* y, Backend bac
   std::vector<float> rounded;
   std::vector<float> token_scales;
   if (RoundInput(x, t, rounded, token_scales, pool)) x = rounded.data();
-  const bool stored_float = record_.scheme == Scheme::kFloat || record_.scheme == Scheme::kW16A16S;
-  if (stored_float) {
+  if (HasFloatWeight(record_.scheme)) {
     FloatProduct(x, t, record_[Role::kWeight].view(), y, backend, pool);
   } else if (!dequantized_.empty()) {
     FloatProduct(x, t, dequantized_.view(), y, backend, pool);

@@ -37,6 +37,8 @@ enum class Phase : uint8_t { kPrefill, kDecode };
 
 // Codes times codes, summed in int32.
 bool HasIntegerProduct(Scheme scheme);
+// The weight is stored as the floats that it is computed with.
+bool HasFloatWeight(Scheme scheme);
 
 class LinearLayer {
  public:

@@ -1,24 +1,15 @@
 #include "run/memory_estimate.h"
 
+#include "linear/linear_record.h"
 #include "model/modules.h"
+#include "run/linear_layer.h"
 
 namespace slim {
 namespace {
 
-// The types that kFast holds in float32 (LinearLayer::Load).
+// What kFast holds in float32 (LinearLayer::Load).
 bool IsDequantized(Scheme scheme) {
-  switch (scheme) {
-    case Scheme::kW8A16:
-    case Scheme::kW4A16:
-    case Scheme::kWFP8AFP8Dynamic:
-    case Scheme::kW8A8MXFP8:
-    case Scheme::kW4A8MXFP:
-    case Scheme::kW4A4MXFP4:
-    case Scheme::kW4A4MXFP4DualScale:
-      return true;
-    default:
-      return false;
-  }
+  return CanDequantize(scheme) && !HasFloatWeight(scheme) && !HasIntegerProduct(scheme);
 }
 
 }  // namespace

@@ -103,6 +103,13 @@ std::string CheckpointEditor::Write() {
   return scratch_.path();
 }
 
+void ReplaceInFile(const std::string& path, const std::string& from, const std::string& to) {
+  std::string text = ReadAll(path);
+  const size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  WriteText(path, text.replace(at, from.size(), to));
+}
+
 const Finding* Find(const VerifyReport& report, std::string_view rule) {
   const auto found = std::ranges::find(report.findings, rule, &Finding::rule);
   return found == report.findings.end() ? nullptr : &*found;

@@ -61,6 +61,9 @@ class CheckpointEditor {
   Scratch scratch_;
 };
 
+// The first place of a file that has it.
+void ReplaceInFile(const std::string& path, const std::string& from, const std::string& to);
+
 // The first finding of a rule, or null.
 const Finding* Find(const VerifyReport& report, std::string_view rule);
 

@@ -56,18 +56,6 @@ struct Case {
 
 void PrintTo(const Case& spoiled, std::ostream* out) { *out << spoiled.rule; }
 
-std::string Read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void Replace(const std::string& path, const std::string& from, const std::string& to) {
-  std::string text = Read(path);
-  const size_t at = text.find(from);
-  ASSERT_NE(at, std::string::npos) << from;
-  std::ofstream(path, std::ios::binary) << text.replace(at, from.size(), to);
-}
-
 constexpr const char* kIndexName = "/quant_model_weights.safetensors.index.json";
 
 // ---- files, index
@@ -95,7 +83,7 @@ const Case kFileCases[] = {
     {"PATH-not-a-plain-name", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "quant_model_weights-0", "../quant_model_weights-0");
+         ReplaceInFile(d + kIndexName, "quant_model_weights-0", "../quant_model_weights-0");
        };
      }},
     {"IX-no-weight-map", kStatic,
@@ -105,7 +93,7 @@ const Case kFileCases[] = {
     {"IX-duplicate-key", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"lm_head.weight\"", "\"model.norm.weight\"");
+         ReplaceInFile(d + kIndexName, "\"lm_head.weight\"", "\"model.norm.weight\"");
        };
      }},
     {"IX-missing-shard", kStatic,
@@ -117,13 +105,13 @@ const Case kFileCases[] = {
     {"IX-missing-tensor", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"lm_head.weight\"", "\"other.weight\"");
+         ReplaceInFile(d + kIndexName, "\"lm_head.weight\"", "\"other.weight\"");
        };
      }},
     {"IX-unlisted-tensor", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"lm_head.weight\"", "\"other.weight\"");
+         ReplaceInFile(d + kIndexName, "\"lm_head.weight\"", "\"other.weight\"");
        };
      }},
     {"IX-wrong-shard", kStatic,
@@ -131,16 +119,16 @@ const Case kFileCases[] = {
        e.shard_count = 2;
        e["lm_head.weight"].shard = 1;
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"lm_head.weight\": \"quant_model_weights-00002",
-                 "\"lm_head.weight\": \"quant_model_weights-00001");
-         Replace(d + kIndexName, "\"model.norm.weight\": \"quant_model_weights-00001",
-                 "\"model.norm.weight\": \"quant_model_weights-00002");
+         ReplaceInFile(d + kIndexName, "\"lm_head.weight\": \"quant_model_weights-00002",
+                       "\"lm_head.weight\": \"quant_model_weights-00001");
+         ReplaceInFile(d + kIndexName, "\"model.norm.weight\": \"quant_model_weights-00001",
+                       "\"model.norm.weight\": \"quant_model_weights-00002");
        };
      }},
     {"IX-total-size", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"total_size\": ", "\"total_size\": 1");
+         ReplaceInFile(d + kIndexName, "\"total_size\": ", "\"total_size\": 1");
        };
      }},
     {"IX-leftover", kStatic,
@@ -189,8 +177,8 @@ const Case kMetadataCases[] = {
     {"DE-duplicate-key", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + "/quant_model_description.json", "\"lm_head.weight\"",
-                 "\"model.norm.weight\"");
+         ReplaceInFile(d + "/quant_model_description.json", "\"lm_head.weight\"",
+                       "\"model.norm.weight\"");
        };
      }},
     {"DE-missing", kStatic,
@@ -208,8 +196,8 @@ const Case kMetadataCases[] = {
      [](CheckpointEditor& e) {
        e.tensors.erase(kQ + ".bias");
        e.after = [](const std::string& d) {
-         Replace(d + "/quant_model_description.json", "\"lm_head.weight\"",
-                 "\"gone.weight\": \"FLOAT\", \"lm_head.weight\"");
+         ReplaceInFile(d + "/quant_model_description.json", "\"lm_head.weight\"",
+                       "\"gone.weight\": \"FLOAT\", \"lm_head.weight\"");
        };
      }},
     {"DE-unknown-label", kStatic, [](CheckpointEditor& e) { e[kQ + ".weight"].label = "w8a8"; }},
@@ -317,7 +305,7 @@ void SpoilPage(const std::string& directory, std::optional<int> from) {
     path = checkpoint->shards()[entry->shard].file.path();
     at = (entry->offset + 2 * kPage - 1) / kPage * kPage;
   }
-  std::string text = Read(path);
+  std::string text = ReadAll(path);
   std::string page(kPage, '\0');
   if (from) page = text.substr(at + static_cast<uint64_t>(*from) * kPage, kPage);
   text.replace(at, kPage, page);

@@ -31,8 +31,7 @@ inline std::map<std::string, std::string> ContentOf(const std::string& directory
     if (entry.is_symlink()) {
       content[name] = "-> " + std::filesystem::read_symlink(entry.path()).string();
     } else if (entry.is_regular_file()) {
-      std::ifstream file(entry.path(), std::ios::binary);
-      content[name] = std::string(std::istreambuf_iterator<char>(file), {});
+      content[name] = ReadAll(entry.path().string());
     } else {
       content[name];
     }

@@ -29,18 +29,6 @@ const std::string kUp = "model.layers.1.mlp.up_proj";
 constexpr const char* kShard = "/quant_model_weights-00001-of-00001.safetensors";
 constexpr const char* kIndexName = "/quant_model_weights.safetensors.index.json";
 
-std::string Read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void Replace(const std::string& path, const std::string& from, const std::string& to) {
-  std::string text = Read(path);
-  const size_t at = text.find(from);
-  ASSERT_NE(at, std::string::npos) << from;
-  std::ofstream(path, std::ios::binary) << text.replace(at, from.size(), to);
-}
-
 // The file lies beside the checkpoint, as in a download cache, and a link stands for it.
 void LinkToBlob(const std::string& directory, const std::string& name) {
   std::filesystem::create_directory(directory + "/.blobs");
@@ -83,7 +71,7 @@ const NearCase kFileCases[] = {
     {"IX-duplicate-key", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"lm_head.weight\"", "\"Model.norm.weight\"");
+         ReplaceInFile(d + kIndexName, "\"lm_head.weight\"", "\"Model.norm.weight\"");
        };
      }},
     {"IX-missing-shard", kStatic,
@@ -94,7 +82,7 @@ const NearCase kFileCases[] = {
     {"IX-total-size", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + kIndexName, "\"total_size\"", "\"total_bytes\"");
+         ReplaceInFile(d + kIndexName, "\"total_size\"", "\"total_bytes\"");
        };
      }},
     {"IX-leftover", kStatic,
@@ -143,8 +131,8 @@ const NearCase kMetadataCases[] = {
     {"DE-duplicate-key", kStatic,
      [](CheckpointEditor& e) {
        e.after = [](const std::string& d) {
-         Replace(d + "/quant_model_description.json", "\"lm_head.weight\"",
-                 "\"Model.norm.weight\"");
+         ReplaceInFile(d + "/quant_model_description.json", "\"lm_head.weight\"",
+                       "\"Model.norm.weight\"");
        };
      }},
     {"DE-several", kStatic,
@@ -310,7 +298,7 @@ void ChangePage(const std::string& directory,
     path = checkpoint->shards()[entry->shard].file.path();
     at = (entry->offset + 2 * 4096 - 1) / 4096 * 4096;
   }
-  std::string text = Read(path);
+  std::string text = ReadAll(path);
   change(text, at);
   std::ofstream(path, std::ios::binary) << text;
 }
