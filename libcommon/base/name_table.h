@@ -3,6 +3,8 @@
 // read one. Nothing is ever removed.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -26,6 +28,33 @@ class NameTable {
     if (slots_.empty()) return kNone;
     const Slot& slot = slots_[Probe(name, HashOf(name), name_at)];
     return slot.position;
+  }
+
+  // found(i, Find(name_of(i))) for every i below `count`, in order. Several at a time: one alone
+  // mostly waits for memory.
+  template <class NameOf, class NameAt, class Found>
+  void FindEach(size_t count, const NameOf& name_of, const NameAt& name_at,
+                const Found& found) const {
+    constexpr size_t kAtATime = 16;
+    std::array<std::string_view, kAtATime> names;
+    std::array<uint32_t, kAtATime> hashes{};
+    for (size_t begin = 0; begin < count; begin += kAtATime) {
+      const size_t some = std::min(count - begin, kAtATime);
+      for (size_t i = 0; i < some; ++i) {
+        names[i] = name_of(begin + i);
+        hashes[i] = HashOf(names[i]);
+        if (!slots_.empty()) __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
+      }
+      for (size_t i = 0; i < some && !slots_.empty(); ++i) {
+        const Slot& slot = slots_[hashes[i] & (slots_.size() - 1)];
+        if (slot.hash == hashes[i] && slot.position != kNone)
+          __builtin_prefetch(std::string_view(name_at(slot.position)).data());
+      }
+      for (size_t i = 0; i < some; ++i) {
+        found(begin + i,
+              slots_.empty() ? kNone : slots_[Probe(names[i], hashes[i], name_at)].position);
+      }
+    }
   }
 
   // Remembers `position` for `name` and returns it, or returns the position that the name has.

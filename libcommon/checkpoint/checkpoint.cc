@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -178,7 +180,7 @@ Status Checkpoint::OpenSingleFile(Reads reads) {
     guess_.dialect = gguf ? Dialect::kGguf : torch ? Dialect::kTorchBin : Dialect::kNpy;
     if (gguf) guess_.weight_files = GgufSplitFiles(BaseName(path_));
     ThreadPool pool(1);
-    ReadShards(pool);
+    ReadFiles(pool);
     if (gguf) FinishContainer();
     return {};
   }
@@ -198,8 +200,7 @@ Status Checkpoint::OpenDirectory(int threads) {
   SLIM_ASSIGN(guess_, GuessDialect(path_, listing_, config()));
   // A thread costs more than the headers of a few shards.
   ThreadPool pool(guess_.weight_files.size() < kShardsWorthThreads ? 1 : std::max(threads, 1));
-  ReadIndexAndDescription(pool);
-  ReadShards(pool);
+  ReadFiles(pool);
   CollectSideFiles();
   FinishContainer();
   return {};
@@ -229,16 +230,29 @@ void Checkpoint::SetConfig(std::string text, const std::string& path) {
   }
 }
 
-// The index and the description of a large model take as long to parse as all headers together:
-// they go side by side.
-void Checkpoint::ReadIndexAndDescription(ThreadPool& pool) {
-  std::optional<Error> problems[2];
-  pool.ParallelFor(2, 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) problems[i] = i == 0 ? ReadDescription() : ReadIndex();
+// Index and description of a large model take as long to parse as all headers together: everything
+// goes side by side, and the files that an index would name are expected to be those that are
+// there.
+void Checkpoint::ReadFiles(ThreadPool& pool) {
+  constexpr size_t kTexts = 2;
+  std::array<std::optional<Error>, kTexts> problems;
+  const std::vector<std::string>& expected = guess_.weight_files;
+  OpenedShards shards(expected.size());
+  pool.ParallelFor(kTexts + expected.size(), 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) {
+      if (i >= kTexts) {
+        shards[i - kTexts] = OpenShard(expected[i - kTexts]);
+      } else {
+        problems[i] = i == 0 ? ReadIndex() : ReadDescription();
+      }
+    }
   });
+  std::swap(problems[0], problems[1]);
   for (std::optional<Error>& problem : problems) {
     if (problem) problems_.push_back(std::move(*problem));
   }
+  if (index_ && index_->files() != expected) shards = ShardsOfIndex(std::move(shards));
+  AddShards(std::move(shards));
 }
 
 std::optional<Error> Checkpoint::ReadDescription() {
@@ -256,47 +270,59 @@ std::optional<Error> Checkpoint::ReadIndex() {
   if (guess_.index_file.empty()) return {};
   const std::string path = JoinPath(path_, guess_.index_file);
   auto text = ReadWholeFile(path, kMaxIndexBytes);
-  auto index = text.ok() ? ParseShardIndex(*text, ContainerEnding(guess_.container))
+  auto index = text.ok() ? ParseShardIndex(std::move(*text), ContainerEnding(guess_.container))
                          : Result<ShardIndex>(std::move(text).error());
   if (!index.ok()) return std::move(index).error().WithPath(path);
   index_ = std::move(*index);
   return {};
 }
 
-void Checkpoint::ReadShards(ThreadPool& pool) {
-  const std::vector<std::string> names = index_ ? index_->Files() : guess_.weight_files;
-  std::vector<std::optional<Result<Shard>>> shards(names.size());
-  pool.ParallelFor(names.size(), 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) shards[i] = OpenShard(names[i]);
-  });
+// In the order of the index, whichever of them were expected and are open.
+Checkpoint::OpenedShards Checkpoint::ShardsOfIndex(OpenedShards expected) const {
+  std::unordered_map<std::string_view, size_t> position;
+  for (size_t i = 0; i < expected.size(); ++i) position[guess_.weight_files[i]] = i;
+  OpenedShards shards;
+  for (const std::string& file : index_->files()) {
+    const auto found = position.find(file);
+    shards.push_back(found == position.end() ? OpenShard(file)
+                                             : std::move(expected[found->second]));
+  }
+  return shards;
+}
+
+// In their order, whichever thread was first.
+void Checkpoint::AddShards(OpenedShards shards) {
   size_t tensors = 0;
   for (const auto& shard : shards) tensors += shard->ok() ? (*shard)->header.tensors.size() : 0;
   tensors_.reserve(tensors);
-  // In the order of the names, whichever thread was first.
+  PreferLargePages(std::as_writable_bytes(std::span(tensors_.data(), tensors)));
   for (auto& shard : shards) {
     if (shard->ok()) {
       AddShard(std::move(**shard));
     } else {
-      problems_.push_back(std::move(*shard).error());
+      problems_.push_back(WhyNotOpen(std::move(*shard).error()));
     }
   }
+}
+
+Error Checkpoint::WhyNotOpen(Error error) const {
+  if (error.rule != "IN-missing") return error;
+  const std::string path = error.path;
+  if (index_) {
+    error =
+        InputError("IX-missing-shard", "the index names this file, the directory does not have it");
+  } else if (guess_.weight_files.size() > 1) {
+    error = InputError("GG-split", fmt::format("is one of {} files of the model, and is missing",
+                                               guess_.weight_files.size()));
+  }
+  return std::move(error).WithPath(path);
 }
 
 Result<Shard> Checkpoint::OpenShard(const std::string& name) const {
   const bool itself = single_file_ && name == BaseName(path_);
   const std::string path = itself ? path_ : JoinPath(directory(), name);
   auto file = File::Open(path);
-  if (!file.ok()) {
-    Error error = std::move(file).error();
-    if (error.rule == "IN-missing" && index_) {
-      error = InputError("IX-missing-shard",
-                         "the index names this file, the directory does not have it");
-    } else if (error.rule == "IN-missing" && guess_.weight_files.size() > 1) {
-      error = InputError("GG-split", fmt::format("is one of {} files of the model, and is missing",
-                                                 guess_.weight_files.size()));
-    }
-    return std::move(error).WithPath(path);
-  }
+  if (!file.ok()) return std::move(file).error().WithPath(path);
   switch (guess_.container) {
     case Container::kGguf:
       return OpenGgufShard(name, std::move(*file));
@@ -333,24 +359,27 @@ void Checkpoint::CheckIndex() {
   std::unordered_set<std::string_view> opened;
   for (const Shard& shard : shards_) opened.insert(shard.name);
   std::vector<bool> listed(tensors_.size());
-  for (const auto& [tensor, file] : index_->weight_map) {
-    const TensorEntry* entry = Find(tensor);
+  const auto& places = index_->weight_map();
+  const auto check = [&](size_t i, const TensorEntry* entry) {
+    const std::string& file = index_->FileOf(places[i]);
     if (entry != nullptr) listed[static_cast<size_t>(entry - tensors_.data())] = true;
-    if (entry != nullptr && shards_[entry->shard].name == file) continue;
-    if (!opened.contains(file)) continue;  // reported when it could not be opened
+    if (entry != nullptr && shards_[entry->shard].name == file) return;
+    if (!opened.contains(file)) return;  // reported when it could not be opened
     if (entry == nullptr) {
       problems_.push_back(InputError("IX-missing-tensor",
                                      fmt::format("the index puts it in {}, no shard has it", file))
-                              .WithTensor(tensor)
+                              .WithTensor(places[i].tensor)
                               .WithPath(path));
     } else {
       problems_.push_back(
           InputError("IX-wrong-shard", fmt::format("the index puts it in {}, it is in {}", file,
                                                    shards_[entry->shard].name))
-              .WithTensor(tensor)
+              .WithTensor(places[i].tensor)
               .WithPath(path));
     }
-  }
+  };
+  FindEach(
+      places.size(), [&](size_t i) { return places[i].tensor; }, check);
   for (const TensorEntry& entry : tensors_) {
     // A name in two files counts as listed when either is.
     if (listed[static_cast<size_t>(&entry - tensors_.data())] ||
@@ -378,6 +407,13 @@ const TensorEntry* Checkpoint::Find(std::string_view name) const {
   const uint32_t found =
       by_name_.Find(name, [&](uint32_t i) { return std::string_view(tensors_[i].name); });
   return found == NameTable::kNone ? nullptr : &tensors_[found];
+}
+
+void Checkpoint::FindEach(size_t count, const std::function<std::string_view(size_t)>& name_of,
+                          const std::function<void(size_t, const TensorEntry*)>& found) const {
+  by_name_.FindEach(
+      count, name_of, [&](uint32_t i) { return std::string_view(tensors_[i].name); },
+      [&](size_t i, uint32_t at) { found(i, at == NameTable::kNone ? nullptr : &tensors_[at]); });
 }
 
 std::optional<DType> Checkpoint::ModelDType() const {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +92,9 @@ class Checkpoint {
 
   const std::vector<TensorEntry>& tensors() const { return tensors_; }  // by shard, then offset
   const TensorEntry* Find(std::string_view name) const;
+  // found(i, Find(name_of(i))) for every i below `count`, in order; a quarter of the time for many.
+  void FindEach(size_t count, const std::function<std::string_view(size_t)>& name_of,
+                const std::function<void(size_t, const TensorEntry*)>& found) const;
   const std::vector<Shard>& shards() const { return shards_; }
   const std::optional<ShardIndex>& index() const { return index_; }
   const QuantDescription* description() const { return description_ ? &*description_ : nullptr; }
@@ -170,11 +174,15 @@ class Checkpoint {
   Status ReadStrided(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
   void SetConfig(std::string text, const std::string& path);
   void ReadConfig();
-  void ReadIndexAndDescription(ThreadPool& pool);
+  using OpenedShards = std::vector<std::optional<Result<Shard>>>;
+  void ReadFiles(ThreadPool& pool);
   std::optional<Error> ReadDescription();
   std::optional<Error> ReadIndex();
-  void ReadShards(ThreadPool& pool);
+  // Reads nothing that ReadIndex() and ReadDescription() write.
   Result<Shard> OpenShard(const std::string& name) const;
+  OpenedShards ShardsOfIndex(OpenedShards expected) const;
+  void AddShards(OpenedShards shards);
+  Error WhyNotOpen(Error error) const;
   void AddShard(Shard shard);
   void CheckIndex();
   void CollectSideFiles();

@@ -414,7 +414,7 @@ Status CheckpointWriter::WriteIndex() {
   ShardIndex index;
   index.total_size = plan_.TotalBytes();
   for (const PlannedTensor& tensor : plan_.tensors)
-    index.weight_map.emplace_back(tensor.spec.name, file_names_[tensor.shard]);
+    index.Add(tensor.spec.name, file_names_[tensor.shard]);
   const std::string_view stem = TraitsOf(plan_.dialect).index_stem;
   return output_.WriteFile(IndexFileName(stem.empty() ? Stem() : stem), WriteShardIndex(index));
 }

@@ -12,7 +12,7 @@ namespace slim {
 namespace {
 
 constexpr int kMaxDepth = 16;
-constexpr size_t kUsualEntryBytes = 128;  // of text: name, label, white space
+constexpr size_t kShortEntryBytes = 64;  // of text: name, label, white space
 
 constexpr std::array<std::string_view, 14> kGlobalKeys = {
     "version",       "model_quant_type",   "metadata",      "group_size",        "optional",
@@ -37,24 +37,24 @@ Result<QuantDescription> QuantDescription::Parse(std::string_view json) {
   SLIM_TRY(scanner.Start());
   SLIM_TRY(scanner.BeginObject());
   QuantDescription description;
-  description.entries_.reserve(json.size() / kUsualEntryBytes);
-  description.by_key_.Reserve(json.size() / kUsualEntryBytes);
+  description.entries_.reserve(json.size() / kShortEntryBytes);
+  description.by_key_.Reserve(json.size() / kShortEntryBytes);
   while (true) {
     std::string_view key;
     SLIM_ASSIGN(const bool more, scanner.NextKey(key));
     if (!more) break;
-    if (description.Find(key) != nullptr) {
+    Entry* entry = description.Add(std::string(key));
+    if (entry == nullptr)
       return scanner.Fail("DE-duplicate-key", "occurs twice in the description").WithTensor(key);
-    }
     if (scanner.NextKind() == "string" && !IsGlobalKey(key)) {
-      SLIM_ASSIGN(const std::string_view label, scanner.String());
-      description.AddTensor(std::string(key), std::string(label));
+      SLIM_ASSIGN(entry->label, scanner.String());
+      entry->is_tensor = true;
       continue;
     }
     const uint64_t begin = scanner.offset();
     SLIM_TRY(scanner.SkipValue(kMaxDepth));
     SLIM_ASSIGN(Json value, ParseJson(json.substr(begin, scanner.offset() - begin)));
-    description.AddGlobal(std::string(key), std::move(value));
+    entry->value = std::make_shared<const Json>(std::move(value));
   }
   SLIM_TRY(scanner.End());
   return description;
@@ -84,18 +84,26 @@ bool QuantDescription::GlobalsFirst() const {
   return !entries_.empty() && !entries_.front().is_tensor;
 }
 
-void QuantDescription::Add(Entry entry) {
+QuantDescription::Entry* QuantDescription::Add(std::string key) {
   const auto position = static_cast<uint32_t>(entries_.size());
-  entries_.push_back(std::move(entry));
-  by_key_.Insert(entries_.back().key, position, [&](uint32_t i) { return KeyOf(entries_[i]); });
+  entries_.push_back({std::move(key), "", nullptr, false});
+  const uint32_t twin =
+      by_key_.Insert(entries_.back().key, position, [&](uint32_t i) { return KeyOf(entries_[i]); });
+  if (twin == position) return &entries_.back();
+  entries_.pop_back();
+  return nullptr;
 }
 
 void QuantDescription::AddTensor(std::string key, std::string label) {
-  Add({std::move(key), std::move(label), nullptr, true});
+  Entry* entry = Add(std::move(key));
+  if (entry == nullptr) return;
+  entry->label = std::move(label);
+  entry->is_tensor = true;
 }
 
 void QuantDescription::AddGlobal(std::string key, Json value) {
-  Add({std::move(key), "", std::make_shared<const Json>(std::move(value)), false});
+  Entry* entry = Add(std::move(key));
+  if (entry != nullptr) entry->value = std::make_shared<const Json>(std::move(value));
 }
 
 std::string QuantDescription::Write(int indent) const {

@@ -40,6 +40,7 @@ class QuantDescription {
   // (one-click).
   bool GlobalsFirst() const;
 
+  // Without effect where the key is there already.
   void AddTensor(std::string key, std::string label);
   void AddGlobal(std::string key, Json value);
 
@@ -48,7 +49,8 @@ class QuantDescription {
 
  private:
   const Entry* Find(std::string_view key) const;
-  void Add(Entry entry);
+  // The new entry; null where its key is there already.
+  Entry* Add(std::string key);
 
   std::vector<Entry> entries_;
   NameTable by_key_;

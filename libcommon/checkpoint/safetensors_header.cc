@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/name_table.h"
 #include "base/text.h"
 #include "checkpoint/sniff.h"
 #include "json/json.h"
@@ -16,6 +17,7 @@ namespace slim {
 namespace {
 
 constexpr std::string_view kMetadataKey = "__metadata__";
+constexpr size_t kShortEntryBytes = 96;  // of text: name, dtype, shape, offsets
 
 class HeaderParser {
  public:
@@ -25,6 +27,7 @@ class HeaderParser {
   Result<SafetensorsHeader> Parse() {
     SLIM_TRY(CheckText());
     SLIM_TRY(scanner_.BeginObject());
+    header_.tensors.reserve(json_.size() / kShortEntryBytes);
     while (true) {
       std::string_view key;
       SLIM_ASSIGN(const bool more, scanner_.NextKey(key));
@@ -170,15 +173,13 @@ class HeaderParser {
   }
 
   Status CheckNames() {
-    std::vector<uint32_t> order(header_.tensors.size());
-    std::iota(order.begin(), order.end(), 0U);
     const auto& tensors = header_.tensors;
-    std::sort(order.begin(), order.end(),
-              [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
-    for (size_t i = 1; i < order.size(); ++i) {
-      if (tensors[order[i]].name != tensors[order[i - 1]].name) continue;
-      return InputError("ST-duplicate-tensor", "occurs twice in the header")
-          .WithTensor(tensors[order[i]].name);
+    NameTable names;
+    names.Reserve(tensors.size());
+    const auto name_at = [&](uint32_t i) { return std::string_view(tensors[i].name); };
+    for (uint32_t i = 0; i < tensors.size(); ++i) {
+      if (names.Insert(name_at(i), i, name_at) == i) continue;
+      return InputError("ST-duplicate-tensor", "occurs twice in the header").WithTensor(name_at(i));
     }
     return {};
   }
@@ -186,17 +187,20 @@ class HeaderParser {
   // Contiguous from 0 to the end of the file, every byte exactly once.
   Status CheckCoverage() {
     auto& tensors = header_.tensors;
-    std::sort(tensors.begin(), tensors.end(), [](const HeaderTensor& a, const HeaderTensor& b) {
+    const auto before = [](const HeaderTensor& a, const HeaderTensor& b) {
       return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
-    });
+    };
+    // Writers keep the order.
+    if (!std::is_sorted(tensors.begin(), tensors.end(), before))
+      std::sort(tensors.begin(), tensors.end(), before);
     uint64_t position = 0;
     const HeaderTensor* previous = nullptr;
     for (const HeaderTensor& tensor : tensors) {
       if (tensor.begin != position) {
-        const std::string before =
+        const std::string neighbour =
             previous == nullptr ? "the header" : "tensor " + Quote(previous->name);
         return InputError("ST-hole-or-overlap", fmt::format("begins at {}, but {} ends at {}",
-                                                            tensor.begin, before, position))
+                                                            tensor.begin, neighbour, position))
             .WithTensor(tensor.name);
       }
       position = tensor.end;

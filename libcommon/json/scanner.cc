@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/text.h"
@@ -57,21 +59,6 @@ Error JsonScanner::Fail(std::string_view rule, std::string message) const {
   Error error = InputError(std::string(rule), std::move(message));
   error.offset = position_;
   return error;
-}
-
-void JsonScanner::SkipSpace() {
-  while (position_ < text_.size()) {
-    const char c = text_[position_];
-    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return;
-    ++position_;
-  }
-}
-
-bool JsonScanner::Consume(char c) {
-  SkipSpace();
-  if (position_ >= text_.size() || text_[position_] != c) return false;
-  ++position_;
-  return true;
 }
 
 std::string_view JsonScanner::NextKind() {
@@ -238,6 +225,10 @@ Result<uint64_t> JsonScanner::Unsigned() {
     return Fail("JSON-number", "negative number, expected an unsigned integer");
   const size_t begin = position_;
   uint64_t value = 0;
+  constexpr size_t kAlwaysFit = 19;  // digits
+  const size_t fit = std::min(begin + kAlwaysFit, text_.size());
+  for (; position_ < fit && IsDigit(text_[position_]); ++position_)
+    value = value * 10 + static_cast<uint64_t>(text_[position_] - '0');
   while (position_ < text_.size() && IsDigit(text_[position_])) {
     const auto scaled = CheckedMul(value, 10);
     const auto next =

@@ -41,8 +41,19 @@ class JsonScanner {
   Error Fail(std::string_view rule, std::string message) const;
 
  private:
-  void SkipSpace();
-  bool Consume(char c);
+  void SkipSpace() {
+    while (position_ < text_.size()) {
+      const char c = text_[position_];
+      if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return;
+      ++position_;
+    }
+  }
+  bool Consume(char c) {
+    SkipSpace();
+    if (position_ >= text_.size() || text_[position_] != c) return false;
+    ++position_;
+    return true;
+  }
   Status DecodeEscape(std::string& out);
   Result<uint32_t> HexDigits();
   Status SkipScalar();

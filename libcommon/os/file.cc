@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "os/memory.h"
 #include "os/system.h"
 
 namespace slim {
@@ -122,7 +123,10 @@ Result<std::string> ReadWholeFile(const std::string& path, uint64_t max_bytes) {
                                                   HumanSize(file.size()), HumanSize(max_bytes)))
         .WithPath(path);
   }
-  std::string content(file.size(), '\0');
+  std::string content;
+  content.reserve(file.size());
+  PreferLargePages(std::as_writable_bytes(std::span(content.data(), file.size())));
+  content.resize(file.size());
   SLIM_TRY(file.ReadExactAt(std::as_writable_bytes(std::span(content)), 0));
   return content;
 }

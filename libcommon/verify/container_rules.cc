@@ -43,14 +43,14 @@ std::optional<ShardNumber> ParseShardName(std::string_view name, std::string_vie
   return ShardNumber{name.substr(0, dash), *number, *count};
 }
 
-std::vector<std::string> WeightFiles(const Checkpoint& checkpoint) {
-  return checkpoint.index() ? checkpoint.index()->Files() : checkpoint.guess().weight_files;
+const std::vector<std::string>& WeightFiles(const Checkpoint& checkpoint) {
+  return checkpoint.index() ? checkpoint.index()->files() : checkpoint.guess().weight_files;
 }
 
 void CheckShardNumbers(VerifyContext& context) {
   std::map<std::string_view, std::set<uint32_t>> numbers;
   std::map<std::string_view, std::set<uint32_t>> counts;
-  const std::vector<std::string> files = WeightFiles(context.checkpoint());
+  const std::vector<std::string>& files = WeightFiles(context.checkpoint());
   for (const std::string& file : files) {
     const auto shard =
         ParseShardName(file, ContainerEnding(context.checkpoint().guess().container));
@@ -99,12 +99,13 @@ void CheckLeftoverIndexes(VerifyContext& context) {
   for (const DirectoryEntry& file : checkpoint.listing()) {
     if (!file.name.ends_with(kIndexSuffix) || file.name == checkpoint.guess().index_file) continue;
     const std::string path = JoinPath(checkpoint.path(), file.name);
-    const auto text = ReadWholeFile(path, kMaxIndexBytes);
+    auto text = ReadWholeFile(path, kMaxIndexBytes);
     if (!text.ok()) context.NoteFailure(text.error());
-    const auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(text.error());
+    const auto index =
+        text.ok() ? ParseShardIndex(std::move(*text)) : Result<ShardIndex>(text.error());
     std::string missing;
     if (index.ok()) {
-      const std::vector<std::string> files = index->Files();
+      const std::vector<std::string>& files = index->files();
       const auto gone = std::find_if(files.begin(), files.end(), [&](const std::string& name) {
         return !checkpoint.HasFile(name);
       });
@@ -122,7 +123,7 @@ void CheckLeftoverIndexes(VerifyContext& context) {
 
 void CheckStrayWeights(VerifyContext& context) {
   const Checkpoint& checkpoint = context.checkpoint();
-  const std::vector<std::string> own = WeightFiles(checkpoint);
+  const std::vector<std::string>& own = WeightFiles(checkpoint);
   const std::set<std::string_view> known(own.begin(), own.end());
   for (const DirectoryEntry& file : checkpoint.listing()) {
     if (file.kind == FileKind::kDirectory || !file.name.ends_with(kSafetensors)) continue;

@@ -12,11 +12,11 @@
 namespace slim {
 
 VerifyContext::VerifyContext(const Checkpoint& checkpoint, RuleSelection selection,
-                             const std::vector<LoaderTarget>& targets)
-    : checkpoint_(checkpoint), selection_(selection), targets_(targets), layers_(checkpoint) {
+                             const std::vector<LoaderTarget>& targets, ThreadPool& pool)
+    : checkpoint_(checkpoint), selection_(selection), targets_(targets), layers_(checkpoint, pool) {
   const DialectGuess& guess = checkpoint.guess();
   const size_t wanted =
-      checkpoint.index() ? checkpoint.index()->Files().size() : guess.weight_files.size();
+      checkpoint.index() ? checkpoint.index()->files().size() : guess.weight_files.size();
   const bool lost_index = !guess.index_file.empty() && !checkpoint.index();
   incomplete_ = checkpoint.shards().size() < wanted || lost_index;
   if (description() != nullptr) {

@@ -30,7 +30,7 @@ class VerifyContext {
  public:
   // `targets` must outlive the context.
   VerifyContext(const Checkpoint& checkpoint, RuleSelection selection,
-                const std::vector<LoaderTarget>& targets);
+                const std::vector<LoaderTarget>& targets, ThreadPool& pool);
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const LayerTable& layers() const { return layers_; }

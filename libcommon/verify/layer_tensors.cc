@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "parallel/thread_pool.h"
+
 namespace slim {
 
 std::optional<LabelMeaning> MeaningOf(std::string_view label) {
@@ -16,9 +18,15 @@ std::optional<LabelMeaning> MeaningOf(std::string_view label) {
   return std::nullopt;
 }
 
-LayerTable::LayerTable(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {
-  const auto& tensors = checkpoint.tensors();
-  ReadLabels();
+LayerTable::LayerTable(const Checkpoint& checkpoint, ThreadPool& pool) : checkpoint_(checkpoint) {
+  pool.ParallelFor(2, 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) i == 0 ? GroupTensors() : ReadLabels();
+  });
+  LabelLayers();
+}
+
+void LayerTable::GroupTensors() {
+  const auto& tensors = checkpoint_.tensors();
   by_module_.Reserve(tensors.size() / 2);
   layers_.reserve(tensors.size() / 2);
   for (const TensorEntry& entry : tensors) {
@@ -28,22 +36,24 @@ LayerTable::LayerTable(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {
         by_module_.Insert(name.module, next, [&](uint32_t i) { return layers_[i].module; });
     if (position == next) layers_.emplace_back().module = name.module;
     LayerTensors& layer = layers_[position];
-    const auto role = ParseRole(name.suffix);
-    if (!role) {
+    if (const auto role = ParseRole(name.suffix)) {
+      layer.parts[static_cast<size_t>(*role)] = &entry;
+    } else {
       layer.others.push_back(&entry);
-      continue;
     }
-    layer.parts[static_cast<size_t>(*role)] = &entry;
-    if (*role == Role::kWeight) layer.label = LabelOf(entry);
   }
+}
+
+void LayerTable::LabelLayers() {
   std::map<std::string_view, std::optional<LabelMeaning>> meanings;
   for (LayerTensors& layer : layers_) {
-    if (checkpoint.description() == nullptr) layer.scheme = Scheme::kFloat;
+    if (checkpoint_.description() == nullptr) layer.scheme = Scheme::kFloat;
+    const TensorEntry* weight = layer[Role::kWeight];
+    if (weight != nullptr) layer.label = LabelOf(*weight);
     if (layer.label == nullptr) continue;
     const auto [found, fresh] = meanings.try_emplace(*layer.label);
     if (fresh) found->second = MeaningOf(*layer.label);
     if (found->second) layer.scheme = found->second->scheme;
-    const TensorEntry* weight = layer[Role::kWeight];
     if (layer.scheme == Scheme::kW8A8SC && weight != nullptr && weight->shape.size() == 2)
       layer.scheme = Scheme::kW8A8S;  // not compressed (LIN-sparse-label)
   }
@@ -53,15 +63,17 @@ void LayerTable::ReadLabels() {
   const auto& tensors = checkpoint_.tensors();
   labels_.resize(tensors.size());
   if (checkpoint_.description() == nullptr) return;
-  for (const QuantDescription::Entry& entry : checkpoint_.description()->entries()) {
-    if (!entry.is_tensor) continue;
-    const TensorEntry* tensor = checkpoint_.Find(entry.key);
+  const auto& entries = checkpoint_.description()->entries();
+  const auto keep = [&](size_t i, const TensorEntry* tensor) {
+    if (!entries[i].is_tensor) return;
     if (tensor == nullptr) {
-      without_tensor_.push_back(&entry);
+      without_tensor_.push_back(&entries[i]);
     } else {
-      labels_[static_cast<size_t>(tensor - tensors.data())] = &entry.label;
+      labels_[static_cast<size_t>(tensor - tensors.data())] = &entries[i].label;
     }
-  }
+  };
+  checkpoint_.FindEach(
+      entries.size(), [&](size_t i) { return std::string_view(entries[i].key); }, keep);
 }
 
 const LayerTensors* LayerTable::Find(std::string_view module) const {

@@ -13,6 +13,8 @@
 
 namespace slim {
 
+class ThreadPool;
+
 struct LayerTensors {
   std::string_view module;                             // "model.layers.0.self_attn.q_proj"
   std::array<const TensorEntry*, kRoleCount> parts{};  // null where absent
@@ -29,8 +31,8 @@ struct LayerTensors {
 
 class LayerTable {
  public:
-  // `checkpoint` must outlive the table.
-  explicit LayerTable(const Checkpoint& checkpoint);
+  // `checkpoint` must outlive the table, which does not depend on the number of threads.
+  LayerTable(const Checkpoint& checkpoint, ThreadPool& pool);
 
   const std::vector<LayerTensors>& layers() const { return layers_; }  // by first tensor
   const LayerTensors* Find(std::string_view module) const;
@@ -43,6 +45,8 @@ class LayerTable {
 
  private:
   void ReadLabels();
+  void GroupTensors();
+  void LabelLayers();
 
   const Checkpoint& checkpoint_;
   std::vector<const std::string*> labels_;  // parallel to Checkpoint::tensors()

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <span>
 
 #include "base/checked.h"
 #include "base/text.h"
@@ -53,31 +54,36 @@ constexpr auto kParts = [] {
   });
 }();
 
-std::vector<DType> Members(DTypeSet set) {
+std::span<const DType> Members(DTypeSet set) {
+  using enum DType;
+  static constexpr std::array kFloatsAndI8 = {kF32, kF16, kBF16, kI8};
+  static constexpr std::array kScales = {kF32, kI64};
+  static constexpr std::array kOthers = {kU8, kI32, kF8E4M3};
+  constexpr std::span<const DType> kFloats(kFloatsAndI8);
+  constexpr std::span<const DType> kOther(kOthers);
   switch (set) {
     case DTypeSet::kI8:
-      return {DType::kI8};
+      return kFloats.last(1);
     case DTypeSet::kU8:
-      return {DType::kU8};
+      return kOther.first(1);
     case DTypeSet::kI32:
-      return {DType::kI32};
+      return kOther.subspan(1, 1);
     case DTypeSet::kI64:
-      return {DType::kI64};
+      return std::span(kScales).last(1);
     case DTypeSet::kF8E4M3:
-      return {DType::kF8E4M3};
+      return kOther.last(1);
     case DTypeSet::kFloats:
-      return {DType::kF32, DType::kF16, DType::kBF16};
+      return kFloats.first(3);
     case DTypeSet::kFloatsOrI8:
-      return {DType::kF32, DType::kF16, DType::kBF16, DType::kI8};
+      return kFloats;
     case DTypeSet::kF32OrI64:
-      return {DType::kF32, DType::kI64};
+      return kScales;
   }
   return {};
 }
 
 bool IsMember(DTypeSet set, DType dtype) {
-  const std::vector<DType> members = Members(set);
-  return std::find(members.begin(), members.end(), dtype) != members.end();
+  return std::ranges::find(Members(set), dtype) != Members(set).end();
 }
 
 std::string Names(DTypeSet set) {
@@ -218,14 +224,14 @@ class LinearChecker {
   void CheckQuantized(const LayerTensors& layer) {
     const auto parts = by_scheme_.find(*layer.scheme);
     if (parts == by_scheme_.end()) return;
-    const bool whole = !context_.incomplete() && !IsSplitForTensorParallel(layer);
     if (*layer.label == "W8A8SC" && *layer.scheme == Scheme::kW8A8S && sparse_labels_++ == 0)
       first_sparse_label_ = layer[Role::kWeight];
     for (const Part* part : parts->second) {
       const TensorEntry* entry = FindPart(layer, part->suffix);
       if (entry != nullptr) {
         CheckPart(layer, *part, *entry);
-      } else if (part->presence == Presence::kRequired && whole) {
+      } else if (part->presence == Presence::kRequired && !context_.incomplete() &&
+                 !IsSplitForTensorParallel(layer)) {
         context_.Report(
             "LIN-missing-part",
             {.tensor = fmt::format("{}.{}", layer.module, part->suffix),

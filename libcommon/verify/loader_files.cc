@@ -32,10 +32,11 @@ void LoaderFiles::ReadIndex(const VerifyContext& context, std::vector<std::strin
                             bool& found) const {
   found = checkpoint_.HasFile(kIndexName);
   if (!found) return;
-  const auto text = ReadWholeFile(JoinPath(checkpoint_.path(), kIndexName), kMaxIndexBytes);
+  auto text = ReadWholeFile(JoinPath(checkpoint_.path(), kIndexName), kMaxIndexBytes);
   if (!text.ok()) context.NoteFailure(text.error());
-  const auto index = text.ok() ? ParseShardIndex(*text) : Result<ShardIndex>(text.error());
-  if (index.ok()) listed = index->Files();
+  const auto index =
+      text.ok() ? ParseShardIndex(std::move(*text)) : Result<ShardIndex>(text.error());
+  if (index.ok()) listed = index->files();
 }
 
 LoaderFiles::LoaderFiles(const VerifyContext& context, bool follows_index)

@@ -21,18 +21,20 @@ constexpr size_t kTensorsWorthThreads = 10'000;
 constexpr auto kChecks = std::to_array<void (*)(VerifyContext&)>(
     {CheckDescription, CheckLinears, CheckForeign, CheckModel, CheckFusedGroups, CheckConfig});
 
-void CheckDirectory(VerifyContext& context, const VerifyOptions& options) {
+void CheckDirectory(VerifyContext& context, const VerifyOptions& options, ThreadPool& pool) {
   // Its tensors have llama.cpp's names, which the other checks do not look for.
   if (context.IsDialect(Dialect::kGguf)) {
     CheckForeign(context);
     return CheckLoaders(context, options.deep);
   }
-  const bool small = context.checkpoint().tensors().size() < kTensorsWorthThreads;
-  ThreadPool pool(small ? 1 : std::max(options.threads, 1));
   pool.ParallelFor(kChecks.size(), 1, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) kChecks[i](context);
   });
   CheckLoaders(context, options.deep);
+}
+
+int WorthThreads(const Checkpoint& checkpoint, const VerifyOptions& options) {
+  return checkpoint.tensors().size() < kTensorsWorthThreads ? 1 : std::max(options.threads, 1);
 }
 
 // What the system refused is no verdict on the checkpoint.
@@ -109,7 +111,8 @@ namespace {
 Status CheckOnePart(const Checkpoint& part, const RuleSelection& selection,
                     const VerifyOptions& options, Listener& listener, VerifyReport& report) {
   SLIM_TRY(SystemProblem(part));
-  VerifyContext context(part, selection, options.targets);
+  ThreadPool pool(WorthThreads(part, options));
+  VerifyContext context(part, selection, options.targets, pool);
   CheckContainer(context);
   CheckDescription(context);
   CheckLinears(context);
@@ -134,13 +137,14 @@ Result<VerifyReport> VerifyCheckpoint(const std::string& path, const VerifyOptio
   SLIM_ASSIGN(const RuleSelection selection, RuleSelection::Parse(options.rules));
   SLIM_ASSIGN(const Checkpoint checkpoint, Checkpoint::Inspect(path, options.threads));
   SLIM_TRY(SystemProblem(checkpoint));
-  VerifyContext context(checkpoint, selection, options.targets);
+  ThreadPool pool(WorthThreads(checkpoint, options));
+  VerifyContext context(checkpoint, selection, options.targets, pool);
   CheckContainer(context);
   SLIM_TRY(context.ReadForeign());
   if (checkpoint.is_single_file()) {
     CheckLoaders(context, options.deep);
   } else {
-    CheckDirectory(context, options);
+    CheckDirectory(context, options, pool);
   }
   if (options.deep) SLIM_TRY(CheckValues(context, options.threads, listener));
   SLIM_TRY(context.failure());

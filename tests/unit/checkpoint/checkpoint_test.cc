@@ -20,6 +20,14 @@ std::string MakeFile(const std::vector<TensorSpec>& specs) {
   return file;
 }
 
+std::string IndexText(const std::vector<std::pair<std::string, std::string>>& weight_map,
+                      uint64_t total_size) {
+  ShardIndex index;
+  index.total_size = total_size;
+  for (const auto& [tensor, file] : weight_map) index.Add(tensor, file);
+  return WriteShardIndex(index);
+}
+
 // Two shards with an index, as transformers saves them.
 void MakeSharded(const Scratch& scratch, const std::string& folder,
                  std::vector<std::pair<std::string, std::string>> weight_map = {}) {
@@ -28,7 +36,7 @@ void MakeSharded(const Scratch& scratch, const std::string& folder,
   scratch.Write(folder + "/" + one, MakeFile({{"a", DType::kU8, {2}}, {"b", DType::kI8, {3}}}));
   scratch.Write(folder + "/" + two, MakeFile({{"c", DType::kU8, {4}}}));
   if (weight_map.empty()) weight_map = {{"a", one}, {"b", one}, {"c", two}};
-  scratch.Write(folder + "/model.safetensors.index.json", WriteShardIndex({weight_map, 9}));
+  scratch.Write(folder + "/model.safetensors.index.json", IndexText(weight_map, 9));
   scratch.Write(folder + "/config.json", "{\"model_type\": \"llama\"}");
 }
 
@@ -226,7 +234,7 @@ TEST(Checkpoint, LabelsOfTheDescription) {
   scratch.Write("m/quant_model_weights-00001-of-00001.safetensors",
                 MakeFile({{"a.weight", DType::kI8, {1, 1}}}));
   const std::string index =
-      WriteShardIndex({{{"a.weight", "quant_model_weights-00001-of-00001.safetensors"}}, 1});
+      IndexText({{"a.weight", "quant_model_weights-00001-of-00001.safetensors"}}, 1);
   scratch.Write("m/quant_model_weights.safetensors.index.json", index);
   scratch.Write("m/quant_model_description.json",
                 R"({"a.weight":"W8A16","b.weight":"W9A9","model_quant_type":"W8A16"})");

@@ -34,7 +34,7 @@ TEST(ShardIndex, FilesInOrderOfFirstMention) {
       R"({"weight_map":{"a":"2.safetensors","b":"1.safetensors","c":"2.safetensors"},
           "metadata":{"total_size":7,"more":{"x":[1.5,null]}},"else":true})");
   ASSERT_TRUE(index.ok());
-  EXPECT_EQ(index->Files(), (std::vector<std::string>{"2.safetensors", "1.safetensors"}));
+  EXPECT_EQ(index->files(), (std::vector<std::string>{"2.safetensors", "1.safetensors"}));
   EXPECT_EQ(index->total_size, 7U);
 }
 

@@ -137,11 +137,14 @@ TEST(Golden, ShardsKeepTheNumberOfTheirName) {
   parts.part_size = 100'000;
   MustConvert(Golden("models/mini-qwen2-bfloat16"), scratch.Path("in"), parts);
   const std::string path = scratch.Path("in/model.safetensors.index.json");
-  ShardIndex index = ParseShardIndex(Slurp(path)).value();
-  std::reverse(index.weight_map.begin(), index.weight_map.end());
-  ASSERT_GT(index.Files().size(), 1U);
-  ASSERT_EQ(index.Files().front().find("-00001-of-"), std::string::npos);
-  Spit(path, WriteShardIndex(index));
+  const ShardIndex index = ParseShardIndex(Slurp(path)).value();
+  ShardIndex reversed;
+  reversed.total_size = index.total_size;
+  for (size_t i = index.weight_map().size(); i-- > 0;)
+    reversed.Add(std::string(index.weight_map()[i].tensor), index.FileOf(index.weight_map()[i]));
+  ASSERT_GT(reversed.files().size(), 1U);
+  ASSERT_EQ(reversed.files().front().find("-00001-of-"), std::string::npos);
+  Spit(path, WriteShardIndex(reversed));
   MustConvert(scratch.Path("in"), scratch.Path("out"), To(Dialect::kAscendV1));
   const Checkpoint in = Checkpoint::Open(scratch.Path("in")).value();
   const Checkpoint out = Checkpoint::Open(scratch.Path("out")).value();

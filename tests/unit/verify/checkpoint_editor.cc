@@ -78,7 +78,7 @@ std::string CheckpointEditor::Write() {
       if (edited.shard != shard) continue;
       specs.push_back({tensor, edited.dtype, edited.shape});
       data.push_back(&edited.bytes);
-      map.weight_map.emplace_back(tensor, name);
+      map.Add(tensor, name);
       *map.total_size += edited.bytes.size();
     }
     const SafetensorsLayout layout = LayOutSafetensors(specs, metadata).value();
