@@ -8,7 +8,7 @@ namespace slim {
 namespace {
 
 std::string RuleOf(std::string_view json) {
-  const auto index = ParseShardIndex(json);
+  const auto index = ParseShardIndex(std::string(json));
   return index.ok() ? "" : index.error().rule;
 }
 
@@ -58,6 +58,25 @@ TEST(ShardIndex, Malformed) {
   EXPECT_EQ(RuleOf("[]"), "JSON-type");
   EXPECT_EQ(RuleOf(""), "JSON-syntax");
   EXPECT_EQ(RuleOf(R"({"weight_map":{}} x)"), "JSON-trailing");
+}
+
+TEST(ShardIndex, NamesOutliveTheTextEscapedOrNot) {
+  ShardIndex moved;
+  {
+    auto index = ParseShardIndex(
+        R"({"weight_map":{"a\u0062":"2.safetensors","c":"1.safetensors","d":"2.safetensors"}})");
+    ASSERT_TRUE(index.ok()) << index.error().ToString();
+    moved = std::move(*index);
+  }
+  const auto& places = moved.weight_map();
+  ASSERT_EQ(places.size(), 3U);
+  EXPECT_EQ(places[0].tensor, "ab");
+  EXPECT_EQ(places[1].tensor, "c");
+  EXPECT_EQ(moved.FileOf(places[1]), "1.safetensors");
+  EXPECT_EQ(moved.FileOf(places[2]), "2.safetensors");
+  EXPECT_EQ(moved.files(), (std::vector<std::string>{"2.safetensors", "1.safetensors"}));
+  EXPECT_EQ(RuleOf(R"({"weight_map":{"a\u0062":"1.safetensors","ab":"1.safetensors"}})"),
+            "IX-duplicate-key");
 }
 
 }  // namespace
