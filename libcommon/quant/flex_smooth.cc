@@ -13,6 +13,7 @@
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "linear/int8.h"
+#include "quant/weight_rows.h"
 
 namespace slim {
 namespace {
@@ -36,18 +37,21 @@ float QuantizeSymmetric(std::span<const float> row, int largest, int8_t* codes) 
   return scale;
 }
 
-// The relative error of X Wᵀ that quantizing X / s and W · s causes.
+// The relative error of X Wᵀ that quantizing X / s and W · s causes. Of the weights nothing is held
+// but the codes of one linear at a time.
 class Trial {
  public:
   Trial(const SmoothPairing& pairing, const InputStats& stats, const SmoothContext& context)
       : stats_(stats), context_(context), k_(stats.range.min.size()) {
-    for (const std::string& target : pairing.targets) AddWeight(target);
-    n_ = weight_.size() / k_;
-    golden_.resize(stats.token_count * n_);
-    const TensorView weight{DType::kF32, {n_, k_}, std::as_bytes(std::span(weight_))};
-    MatMul(stats.tokens.data(), stats.token_count, weight, golden_.data(), context.pool);
-    for (const float value : golden_)
-      golden_square_ += static_cast<double>(value) * static_cast<double>(value);
+    for (const std::string& target : pairing.targets) {
+      const TensorView weight = WeightOf(target);
+      targets_.push_back({target, weight.shape[0]});
+      Target& added = targets_.back();
+      added.golden.resize(stats.token_count * added.n);
+      MatMul(stats.tokens.data(), stats.token_count, weight, added.golden.data(), context.pool);
+      for (const float value : added.golden)
+        golden_square_ += static_cast<double>(value) * static_cast<double>(value);
+    }
   }
 
   // NaN when a scale is zero or not finite.
@@ -55,76 +59,86 @@ class Trial {
     for (const float scale : scales) {
       if (!(scale > 0) || !std::isfinite(scale)) return std::numeric_limits<double>::quiet_NaN();
     }
-    QuantizeWeight(scales);
-    double sum = 0;
-    for (uint64_t begin = 0; begin < stats_.token_count; begin += kTokensPerTile) {
-      const uint64_t end = std::min(stats_.token_count, begin + kTokensPerTile);
-      sum += TileError(scales, begin, end - begin);
+    QuantizeTokens(scales);
+    errors_.assign(stats_.token_count, 0.0);
+    for (const Target& target : targets_) {
+      QuantizeWeight(target, scales);
+      for (uint64_t begin = 0; begin < stats_.token_count; begin += kTokensPerTile)
+        AddErrors(target, begin, std::min(kTokensPerTile, stats_.token_count - begin));
     }
+    double sum = 0;
+    for (const double error : errors_) sum += error;
     return golden_square_ > 0 ? std::sqrt(sum / golden_square_) : 0.0;
   }
 
  private:
-  void AddWeight(const std::string& target) {
-    const Tensor& weight = context_.block.Linear(target)[Role::kWeight];
-    const size_t before = weight_.size();
-    weight_.resize(before + weight.elements());
-    ToFloat(weight.dtype, weight.data.data(), weight_.data() + before, weight.elements());
+  struct Target {
+    std::string name;
+    uint64_t n = 0;
+    std::vector<float> golden = {};  // [tokens, n]
+  };
+
+  // Good until the next one is asked for.
+  TensorView WeightOf(const std::string& target) const {
+    return context_.block.Linear(target)[Role::kWeight].view();
   }
 
-  void QuantizeWeight(std::span<const float> scales) {
-    const int largest = context_.weight_bits == 4 ? 7 : 127;
-    weight_codes_.resize(n_ * k_);
-    weight_scale_.resize(n_);
-    context_.pool.ParallelFor(n_, 16, [&](uint64_t begin, uint64_t end) {
+  void QuantizeTokens(std::span<const float> scales) {
+    token_codes_.resize(stats_.token_count * k_);
+    token_scale_.resize(stats_.token_count);
+    context_.pool.ParallelFor(stats_.token_count, 4, [&](uint64_t begin, uint64_t end) {
       std::vector<float> row(k_);
       for (uint64_t i = begin; i < end; ++i) {
-        for (uint64_t j = 0; j < k_; ++j) row[j] = weight_[i * k_ + j] * scales[j];
+        const float* x = stats_.tokens.data() + i * k_;
+        for (uint64_t j = 0; j < k_; ++j) row[j] = x[j] / scales[j];
+        token_scale_[i] = QuantizeSymmetric(row, 127, token_codes_.data() + i * k_);
+      }
+    });
+  }
+
+  void QuantizeWeight(const Target& target, std::span<const float> scales) {
+    const int largest = context_.weight_bits == 4 ? 7 : 127;
+    const WeightRows rows{WeightOf(target.name), scales};
+    weight_codes_.resize(target.n * k_);
+    weight_scale_.resize(target.n);
+    context_.pool.ParallelFor(target.n, 16, [&](uint64_t begin, uint64_t end) {
+      std::vector<float> row(k_);
+      for (uint64_t i = begin; i < end; ++i) {
+        rows.Load(i, row);
         weight_scale_[i] = QuantizeSymmetric(row, largest, weight_codes_.data() + i * k_);
       }
     });
   }
 
-  double TileError(std::span<const float> scales, uint64_t first, uint64_t count) {
-    std::vector<int8_t> codes(count * k_);
-    std::vector<float> token_scale(count);
-    context_.pool.ParallelFor(count, 4, [&](uint64_t begin, uint64_t end) {
-      std::vector<float> row(k_);
-      for (uint64_t i = begin; i < end; ++i) {
-        const float* x = stats_.tokens.data() + (first + i) * k_;
-        for (uint64_t j = 0; j < k_; ++j) row[j] = x[j] / scales[j];
-        token_scale[i] = QuantizeSymmetric(row, 127, codes.data() + i * k_);
-      }
-    });
-    std::vector<int32_t> sums(count * n_);
-    MatMulInt8(codes.data(), count, weight_codes_.data(), n_, k_, sums.data(), context_.pool);
-    std::vector<double> errors(count);
+  void AddErrors(const Target& target, uint64_t first, uint64_t count) {
+    const uint64_t n = target.n;
+    sums_.resize(count * n);
+    MatMulInt8(token_codes_.data() + first * k_, count, weight_codes_.data(), n, k_, sums_.data(),
+               context_.pool);
     context_.pool.ParallelFor(count, 4, [&](uint64_t begin, uint64_t end) {
       for (uint64_t i = begin; i < end; ++i) {
-        double sum = 0;
-        for (uint64_t j = 0; j < n_; ++j) {
+        double& sum = errors_[first + i];
+        for (uint64_t j = 0; j < n; ++j) {
           const float value =
-              static_cast<float>(sums[i * n_ + j]) * token_scale[i] * weight_scale_[j];
-          const auto error = static_cast<double>(value - golden_[(first + i) * n_ + j]);
+              static_cast<float>(sums_[i * n + j]) * token_scale_[first + i] * weight_scale_[j];
+          const auto error = static_cast<double>(value - target.golden[(first + i) * n + j]);
           sum += error * error;
         }
-        errors[i] = sum;
       }
     });
-    double total = 0;
-    for (const double error : errors) total += error;
-    return total;
   }
 
   const InputStats& stats_;
   const SmoothContext& context_;
   uint64_t k_ = 0;
-  uint64_t n_ = 0;
-  std::vector<float> weight_;  // [n, k] of all targets
-  std::vector<float> golden_;  // [tokens, n]
+  std::vector<Target> targets_;
   double golden_square_ = 0;
-  std::vector<int8_t> weight_codes_;
+  std::vector<int8_t> token_codes_;  // [tokens, k]
+  std::vector<float> token_scale_;
+  std::vector<int8_t> weight_codes_;  // [n, k] of one target
   std::vector<float> weight_scale_;
+  std::vector<int32_t> sums_;
+  std::vector<double> errors_;  // of each token
 };
 
 // Attention's output: one scale serves all query heads that share a value head, so maxima are

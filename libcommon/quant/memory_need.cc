@@ -114,8 +114,8 @@ class Need {
     return sum + widest * (matrices * widest + 4 * kRowsAtATime) * kFloatBytes;
   }
 
-  // Inputs that smoothing searches over; of the widest pair their products, and weights as floats
-  // and as codes.
+  // Inputs that smoothing searches over, as floats and as codes; of the widest pair their products,
+  // and of its widest linear codes and sums.
   uint64_t Searched(uint64_t tokens) const {
     std::set<size_t> searching;
     for (const PassStages& pass : PassesOf(options_.recipe)) {
@@ -135,14 +135,15 @@ class Need {
       for (const PlannedPair& pair : pairs) {
         if (!searching.contains(pair.step)) continue;
         uint64_t products = 0;
-        uint64_t weights = 0;
+        uint64_t linear_need = 0;
         for (const std::string& target : pair.pairing.targets) {
           const LinearPlan& linear = *plan_.Find(target);
-          products += 2 * linear.n;
-          weights += linear.n * linear.k * (kFloatBytes + 1);
+          products += linear.n;
+          linear_need = std::max(linear_need, linear.n * (linear.k + kept * kFloatBytes));
         }
-        inputs += plan_.Find(pair.pairing.targets.front())->k;
-        widest = std::max(widest, kept * products * kFloatBytes + weights);
+        const uint64_t k = plan_.Find(pair.pairing.targets.front())->k;
+        inputs += k;
+        widest = std::max(widest, kept * (products * kFloatBytes + k) + linear_need);
       }
       most = std::max(most, kept * inputs * kFloatBytes + widest);
     }
@@ -196,7 +197,8 @@ bool CanStreamExperts(const QuantPlan& plan, const QuantOptions& options) {
     for (const StageStep& item : stage.steps) {
       const auto* smooth = std::get_if<SmoothStep>(item.step);
       if (smooth == nullptr) continue;
-      if (SearchesTokens(*smooth)) return false;
+      // A search behind another smoothing needs a forward pass that sees the first.
+      if (smooths && SearchesTokens(*smooth)) return false;
       smooths = true;
     }
   }

@@ -106,7 +106,8 @@ WeightMethod DefaultWeightMethod(const QuantFlags& flags) {
   const bool calibrated = flags.smooth || NeedsRange(settings);
   const bool searched = calibrated ? int4 : flags.calibration_given;
   if (searched) return WeightMethod::kGptq;
-  return int4 ? WeightMethod::kSsz : WeightMethod::kMinMax;
+  const bool rounds_inputs = settings.activation.dtype != CodeType::kFloat;
+  return int4 || (rounds_inputs && !calibrated) ? WeightMethod::kSsz : WeightMethod::kMinMax;
 }
 
 WeightClip DefaultClip(const QuantFlags& flags) {

@@ -68,7 +68,8 @@ std::string_view QuantTypeName(Scheme type);
 
 // gptq where there are calibration inputs anyway and the weights have 4 bits, or where calibration
 // text is given to a type that needs none; else ssz for int4 weights, whose resolution a range
-// alone wastes, and minmax. With --compute model nothing but ssz and minmax, as msModelSlim.
+// alone wastes, and for weights of inputs that are rounded and not smoothed, and minmax. With
+// --compute model nothing but ssz and minmax, as msModelSlim.
 WeightMethod DefaultWeightMethod(const QuantFlags& flags);
 // mse for int4 weights, none with --compute model.
 WeightClip DefaultClip(const QuantFlags& flags);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 
+#include "kernels/code_error.h"
 #include "kernels/convert.h"
 #include "kernels/math.h"
 #include "kernels/quantize.h"
@@ -33,7 +34,8 @@ double SumTerms(size_t count, const Term& term) {
 
 struct Candidate {
   QuantizationRange range;
-  double error = 0;
+  float error = 0;
+  float fitted = 0;  // the scale that fits the codes of this one best; <= 0 where there is none
 };
 
 // One row or group under search, with the buffers that all tries share.
@@ -46,18 +48,16 @@ class UnitSearch {
                              std::span<int8_t> codes) {
     values_ = values;
     importance_ = importance;
-    restored_.resize(values.size());
-    tried_.resize(values.size());
     Candidate best = Start();
     if (settings_.clip == WeightClip::kMse || settings_.method == WeightMethod::kAwq) Clip(best);
-    if (settings_.method == WeightMethod::kSsz) Alternate(best, false);
-    if (settings_.method == WeightMethod::kHqq) Alternate(best, true);
+    if (settings_.method == WeightMethod::kSsz) Fit(best);
+    if (settings_.method == WeightMethod::kHqq) FitRobustly(best);
     Encode(best.range, codes);
     return best.range;
   }
 
  private:
-  Candidate Start() {
+  Candidate Start() const {
     const MinMax found = FindMinMax(values_.data(), values_.size());
     return Try(RangeOf(found.min, found.max));
   }
@@ -72,19 +72,16 @@ class UnitSearch {
                 LowestCode(grid_.bits), HighestCode(grid_.bits), codes.data());
   }
 
-  Candidate Try(const QuantizationRange& range) {
-    Encode(range, tried_);
-    DequantizeRow(tried_.data(), tried_.size(), range.scale, range.offset, restored_.data());
-    const double error = SumTerms(values_.size(), [&](size_t i) {
-      const double difference = values_[i] - restored_[i];
-      const double weight = importance_.empty() ? 1.0 : importance_[i];
-      return weight * difference * difference;
-    });
-    return {range, error};
+  Candidate Try(const QuantizationRange& range) const {
+    const CodeError found = MeasureCodes(
+        values_.data(), importance_.empty() ? nullptr : importance_.data(), values_.size(),
+        range.scale, range.offset, LowestCode(grid_.bits), HighestCode(grid_.bits));
+    return {range, found.error,
+            found.square > 0 ? range.scale + found.product / found.square : 0.0F};
   }
 
   // Ranges shrunk by a factor: at 4 bits the tails cost less than the resolution they take.
-  void Clip(Candidate& best) {
+  void Clip(Candidate& best) const {
     constexpr int kSteps = 32;
     constexpr float kStep = 0.02F;
     const MinMax found = FindMinMax(values_.data(), values_.size());
@@ -95,25 +92,37 @@ class UnitSearch {
     }
   }
 
-  // Codes and scale in turn. The robust loss moves the target: large errors are taken out of the
-  // values before the scale, and the offset, are fitted.
-  void Alternate(Candidate& best, bool robust) {
+  // Codes and scale in turn, until neither gains. Where that ends depends on where it starts.
+  void Fit(Candidate& best) const {
+    const QuantizationRange first = best.range;
+    for (const float factor : kStarts) {
+      Candidate current = Try({first.scale * factor, first.offset});
+      for (uint64_t step = 0; step < settings_.steps && current.fitted > 0; ++step) {
+        const Candidate next = Try({current.fitted, first.offset});
+        if (!(next.error < current.error)) break;
+        current = next;
+      }
+      if (current.error < best.error) best = current;
+    }
+  }
+
+  // The same for the robust loss, which moves the target: large errors are taken out of the values
+  // before the scale, and the offset, are fitted.
+  void FitRobustly(Candidate& best) {
     QuantizationRange range = best.range;
     double beta = kFirstBeta;
+    tried_.resize(values_.size());
+    restored_.resize(values_.size());
     for (uint64_t step = 0; step < settings_.steps; ++step) {
       Encode(range, tried_);
       DequantizeRow(tried_.data(), tried_.size(), range.scale, range.offset, restored_.data());
       targets_.assign(values_.begin(), values_.end());
-      if (robust) ShrinkErrors(beta / (range.scale > 0 ? range.scale : 1));
-      if (robust && !grid_.symmetric) FitOffset(range);
+      ShrinkErrors(beta / (range.scale > 0 ? range.scale : 1));
+      if (!grid_.symmetric) FitOffset(range);
       if (!FitScale(range)) return;
       beta *= kBetaGrowth;
       const Candidate candidate = Try(range);
-      if (candidate.error < best.error) {
-        best = candidate;
-      } else if (!robust) {
-        return;
-      }
+      if (candidate.error < best.error) best = candidate;
     }
   }
 
@@ -153,6 +162,7 @@ class UnitSearch {
     }
   }
 
+  static constexpr std::array<float, 2> kStarts = {1.0F, 1.01F};
   static constexpr double kFirstBeta = 10;
   static constexpr double kBetaGrowth = 1.01;
 
