@@ -74,6 +74,7 @@ class CompressedTensors : public ModuleLayers {
   Status AddRest(const TensorEntry& entry) override;
 
  private:
+  Status CheckFormat(const Json& config) const;
   Result<Group> ParseGroup(const Json& json) const;
   Result<const Group*> GroupOf(const TensorEntry& entry, std::string_view module, bool is_float,
                                bool packed) const;
@@ -113,6 +114,22 @@ Result<Group> CompressedTensors::ParseGroup(const Json& json) const {
   return group;
 }
 
+Status CompressedTensors::CheckFormat(const Json& config) const {
+  constexpr std::array<std::string_view, 6> kFormats = {"int-quantized",   "float-quantized",
+                                                        "naive-quantized", "pack-quantized",
+                                                        "mixed-precision", "dense"};
+  const Json* format = config.Find("format");
+  if (format != nullptr && !format->is_null() &&
+      std::ranges::find(kFormats, format->AsString().value_or("")) == kFormats.end())
+    return BadConfig(source_, fmt::format("format is {}, read are {}", DumpJson(*format),
+                                          fmt::join(kFormats, ", ")));
+  const Json* ignore = config.Find("ignore");
+  const bool texts = ignore == nullptr || ignore->is_null() ||
+                     (ignore->is_array() && std::ranges::all_of(ignore->items(), &Json::is_string));
+  if (texts) return {};
+  return BadConfig(source_, fmt::format("ignore is {}, wanted a list of texts", DumpJson(*ignore)));
+}
+
 Status CompressedTensors::ReadConfig() {
   const Json* config = QuantizationConfig(source_);
   if (config == nullptr) return BadConfig(source_, "is missing");
@@ -122,6 +139,7 @@ Status CompressedTensors::ReadConfig() {
         TextOf(*value, "format") != "dense")
       return BadConfig(source_, fmt::format("{} is not empty: it is not read", key));
   }
+  SLIM_TRY(CheckFormat(*config));
   const Json* cache = config->Find("kv_cache_scheme");
   if (cache != nullptr && !cache->is_null())
     notes_.emplace_back("the scales of the quantized KV cache are left out");

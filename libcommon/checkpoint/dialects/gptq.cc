@@ -27,12 +27,37 @@ class PackedInputs : public ModuleLayers {
   Error BadConfig(std::string message) const {
     return InputError("GQ-config", std::move(message)).WithPath(source_.path());
   }
+  Status CheckKinds(const Json& config) const;
   Status CheckZeros(const LogicalLayer& layer, const TensorEntry& zeros) const;
 
   bool awq_;
   int bits_ = 4;
   bool zero_minus_one_ = true;
 };
+
+// A value of another kind means something to its writer that nobody here knows.
+Status PackedInputs::CheckKinds(const Json& config) const {
+  const auto wrong = [&](std::string_view key, const Json& value, std::string_view wanted) {
+    return BadConfig(
+        fmt::format("quantization_config: {} is {}, wanted {}", key, DumpJson(value), wanted));
+  };
+  for (const std::string_view key : {"sym", "desc_act", "zero_point"}) {
+    const Json* value = config.Find(key);
+    if (value != nullptr && !value->is_null() && !value->AsBool())
+      return wrong(key, *value, "true or false");
+  }
+  for (const std::string_view key : {"version", "checkpoint_format"}) {
+    const Json* value = config.Find(key);
+    if (value != nullptr && !value->is_null() && !value->is_string())
+      return wrong(key, *value, "a text");
+  }
+  for (const std::string_view key : {"group_size", "q_group_size"}) {
+    const Json* value = config.Find(key);
+    if (value != nullptr && !value->is_null() && !value->AsInteger())
+      return wrong(key, *value, "an integer");
+  }
+  return {};
+}
 
 Status PackedInputs::ReadConfig() {
   const Json* config = QuantizationConfig(source_);
@@ -44,6 +69,7 @@ Status PackedInputs::ReadConfig() {
   }
   if (config == nullptr || !config->is_object())
     return BadConfig("has neither quantization_config in config.json nor quantize_config.json");
+  SLIM_TRY(CheckKinds(*config));
   const Json* bits = config->Find("bits");
   if (bits == nullptr) bits = config->Find("w_bit");
   const int64_t value = bits == nullptr ? 0 : bits->AsInteger().value_or(0);
