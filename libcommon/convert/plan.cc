@@ -9,6 +9,7 @@
 #include "convert/dialect_forms.h"
 #include "convert/dtype_change.h"
 #include "convert/layer_plan.h"
+#include "convert/source_check.h"
 #include "convert/source_tensors.h"
 #include "convert/tensor_loop.h"
 #include "kernels/convert.h"
@@ -68,6 +69,7 @@ Result<ConvertPlan> Planner::Run() {
   plan_.input = source_.path();
   plan_.from = source_.dialect();
   plan_.to = options_.to;
+  plan_.notes = source_.guess().notes;
   const Edge* edge = FindEdge(plan_.from, plan_.to);
   if (edge == nullptr) return NoEdge(plan_.from, plan_.to).WithPath(source_.path());
   plan_.loss = edge->loss;
@@ -415,40 +417,15 @@ Result<ConvertPlan> PlanConversion(const ConvertSource& source, ThreadPool& pool
   return Planner(source.checkpoint, source.options, source.repairs, pool, listener).Run();
 }
 
-namespace {
-
-struct WeightFamily {
-  std::string_view prefix;
-  std::string_view dialects;
-};
-constexpr WeightFamily kFamilies[] = {{"quant_model_weights", "ascendv1"},
-                                      {"quant_model_weight_", "ascendv1-v0 or mindie"},
-                                      {"quant-model-", "golden-stick"}};
-
-// Which of two checkpoints in one directory is meant nobody can know.
-Status CheckOneDialect(const Checkpoint& source) {
-  std::vector<std::string> found;
-  for (const WeightFamily& family : kFamilies) {
-    const auto file = std::ranges::find_if(source.listing(), [&](const DirectoryEntry& entry) {
-      return entry.name.starts_with(family.prefix) && entry.name.ends_with(".safetensors");
-    });
-    if (file != source.listing().end())
-      found.push_back(fmt::format("{} ({})", family.dialects, Quote(file->name)));
-  }
-  if (found.size() < 2) return {};
-  return InputError("CV-mixed-dialects",
-                    fmt::format("holds weights of several dialects: {}", Join(found, ", ")),
-                    "move one of them to a directory of its own")
-      .WithPath(source.path());
-}
-
-}  // namespace
-
 Result<ConvertSource> OpenConvertSource(const std::string& path, const ConvertOptions& options,
                                         int threads, Listener& listener) {
   SLIM_ASSIGN(Checkpoint opened,
               options.loader ? Checkpoint::OpenForRepair(path) : Checkpoint::OpenForeign(path));
   SLIM_TRY(CheckOneDialect(opened));
+  if (!options.loader) {
+    SLIM_TRY(CheckOneDescription(opened));
+    SLIM_TRY(CheckLabelled(opened));
+  }
   ConvertSource source{std::move(opened), options, {}};
   if (!options.loader) return source;
   if (options.same_dialect)

@@ -281,7 +281,14 @@ Result<DialectGuess> GuessDialect(const std::string& directory,
     return parts;
   }
   const auto* method = std::ranges::find(kMethods, foreign, &MethodDialect::method);
-  if (!foreign.empty() && method == std::end(kMethods)) return UnreadDialect(foreign, directory);
+  if (!foreign.empty() && method == std::end(kMethods)) {
+    std::vector<std::string_view> known;
+    for (const MethodDialect& row : kMethods) known.push_back(row.method);
+    Error error = UnreadDialect(foreign, directory);
+    error.message +=
+        fmt::format(": quant_method of config.json is none of {}", fmt::join(known, ", "));
+    return error;
+  }
   if (listing.safetensors.empty() && listing.indexes.empty()) {
     SLIM_ASSIGN(std::optional<DialectGuess> ranks, GuessRanks(directory, entries));
     if (ranks) return std::move(*ranks);
