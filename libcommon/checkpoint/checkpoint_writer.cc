@@ -389,7 +389,7 @@ Status CheckpointWriter::Write(std::string_view name, std::span<const std::byte>
 Status CheckpointWriter::Copy(std::string_view name, const ReadPart& read) {
   if (Has(name)) return {};
   SLIM_ASSIGN(const Place* place, FindPlace(name));
-  Buffer chunk(std::min<uint64_t>(place->size, 4ULL << 20));
+  Buffer chunk(std::min(place->size, kCopyBytes));
   Xxh3Hasher hasher;
   for (uint64_t done = 0; done < place->size; done += chunk.size()) {
     SLIM_TRY(CheckInterrupt());

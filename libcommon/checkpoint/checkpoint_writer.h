@@ -87,6 +87,8 @@ class CheckpointWriter {
   // travel.
   using ReadPart = std::function<Status(std::span<std::byte> part, uint64_t offset)>;
   Status Copy(std::string_view name, const ReadPart& read);
+  // What Copy() holds in memory at most: a block that the C library does not map anew each time.
+  static constexpr uint64_t kCopyBytes = 1020ULL << 10;
   Status WriteSideFile(std::string_view name, std::string_view content);
   Status CopySideFile(const File& source, std::string_view name);
 

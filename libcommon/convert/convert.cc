@@ -8,7 +8,7 @@
 #include "convert/dtype_change.h"
 #include "convert/layer_plan.h"
 #include "convert/output_check.h"
-#include "convert/receipt.h"
+#include "convert/plan_receipt.h"
 #include "convert/tensor_loop.h"
 #include "os/path_guard.h"
 #include "verify/verify.h"
@@ -74,7 +74,8 @@ std::string LossText(const TensorPlan& tensor) {
 }
 
 Status Conversion::CheckLoss() const {
-  const TensorPlan* worst = plan_.WorstTensor();
+  const TensorPlan* noisiest = plan_.NoisiestTensor();
+  const TensorPlan* worst = noisiest == nullptr ? plan_.WorstTensor() : noisiest;
   if (worst == nullptr || options_.allow_loss || options_.dequantize) return {};
   const auto lossy = std::ranges::count_if(
       plan_.tensors, [](const TensorPlan& t) { return t.loss != LossClass::kExact; });
@@ -96,6 +97,8 @@ Status Conversion::WriteTensors(CheckpointWriter& writer) {
 }
 
 Status Conversion::WriteTensor(CheckpointWriter& writer, const TensorPlan& tensor) const {
+  if (!tensor.make && tensor.from == tensor.to)
+    return CopyTensor(writer, tensor.name, source_, *source_.Find(tensor.source));
   SLIM_ASSIGN(Tensor made, MakeTensor(tensor, source_));
   SLIM_ASSIGN(const Tensor changed, RoundTensor(tensor, std::move(made), nullptr));
   return writer.Write(tensor.name, changed.data.bytes());
@@ -153,21 +156,9 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
   std::vector<std::string> names;
   for (const SideFile& side : first.side_files.copied) names.push_back(side.name);
   SLIM_ASSIGN(receipt.inputs, DigestInputs(FirstSource(), names, pool_));
-  LossClass loss = LossClass::kExact;
-  const TensorPlan* worst = nullptr;
-  for (const ConvertPlan* plan : Plans()) {
-    loss = std::max(loss, plan->loss);
-    const TensorPlan* candidate = plan->WorstTensor();
-    if (candidate != nullptr &&
-        (worst == nullptr || candidate->worst_relative_error > worst->worst_relative_error))
-      worst = candidate;
+  RecordLoss(Plans(), receipt);
+  for (const ConvertPlan* plan : Plans())
     std::ranges::move(NotesOf(*plan), std::back_inserter(receipt.notes));
-  }
-  receipt.loss_class = LossClassName(loss);
-  if (worst != nullptr) {
-    receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));
-    receipt.loss.Set("tensor", worst->name);
-  }
   return WriteReceiptFile(writer, std::move(receipt), pool_);
 }
 

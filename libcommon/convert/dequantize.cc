@@ -10,6 +10,7 @@
 #include "convert/dtype_change.h"
 #include "convert/input_columns.h"
 #include "kernels/reduce.h"
+#include "os/memory.h"
 
 namespace slim {
 namespace {
@@ -42,6 +43,7 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
                                 LayerLoss& loss) {
   const uint64_t k = layer.k();
   Tensor out(dtype, {layer.n(), k});
+  PreferLargePages(out.data.bytes());
   std::vector<float> row(k);
   const uint64_t row_bytes = k * DTypeBits(dtype) / 8;
   std::optional<ColumnWeights> by_column;
@@ -58,7 +60,8 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
     }
     const TensorView view{DType::kF32, {k}, std::as_bytes(std::span(row))};
     SLIM_ASSIGN(const RoundingLoss rounding,
-                ChangeDType(view, dtype, out.data.bytes().subspan(i * row_bytes, row_bytes)));
+                ChangeDType(view, dtype, out.data.bytes().subspan(i * row_bytes, row_bytes),
+                            loss.worst_relative_error));
     SLIM_TRY(Accept(rounding, dtype, Meaning::kValues, loss));
   }
   return out;

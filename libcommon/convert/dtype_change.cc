@@ -10,31 +10,19 @@
 #include "base/bytes.h"
 #include "dtype/scalar_convert.h"
 #include "kernels/convert.h"
+#include "kernels/rounding_error.h"
 
 namespace slim {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
 
-// Whether a value of the chunk is farther off than `worst`, zero or infinite now: a product instead
-// of a quotient for each, with room for its own rounding.
-bool NeedsALook(std::span<const float> before, std::span<const float> after, double worst) {
-  const auto bound = static_cast<float>(worst * 0.999);
-  uint32_t found = 0;
-  for (size_t i = 0; i < before.size(); ++i) {
-    const float off = std::abs(after[i] - before[i]);
-    found |= static_cast<uint32_t>(!(off <= bound * std::abs(before[i])));
-    found |= static_cast<uint32_t>(after[i] == 0.0F && before[i] != 0.0F);
-    // Where the product would be subnormal itself.
-    found |= static_cast<uint32_t>(std::abs(before[i]) < 1e-30F && after[i] != before[i]);
-  }
-  return found != 0;
-}
-
 void Account(std::span<const float> before, std::span<const float> after, RoundingLoss& loss) {
-  if (!NeedsALook(before, after, loss.worst_relative_error)) {
-    for (size_t i = 0; i < before.size(); ++i)
-      loss.changed += static_cast<uint64_t>(before[i] != after[i]);
+  // With room for the rounding of the product that stands for a quotient.
+  const auto bound = static_cast<float>(loss.worst_relative_error * 0.999);
+  const RoundingGlance glance = GlanceAtRounding(before.data(), after.data(), before.size(), bound);
+  if (!glance.stands_out) {
+    loss.changed += glance.changed;
     return;
   }
   for (size_t i = 0; i < before.size(); ++i) {
@@ -57,15 +45,21 @@ Error WrongDType(DType dtype, std::string_view wanted) {
 
 }  // namespace
 
-Result<RoundingLoss> ChangeDType(const TensorView& tensor, DType to, std::span<std::byte> out) {
+Result<RoundingLoss> ChangeDType(const TensorView& tensor, DType to, std::span<std::byte> out,
+                                 double known_error) {
   const DType from = tensor.dtype;
   if (!CanConvertFromFloat(from) || !CanConvertFromFloat(to))
     return WrongDType(from, "F32, F16 and BF16");
+  RoundingLoss loss;
+  if (from == to) {
+    if (!out.empty()) std::memcpy(out.data(), tensor.bytes.data(), tensor.bytes.size());
+    return loss;
+  }
+  loss.worst_relative_error = known_error;
   const uint64_t from_size = DTypeBits(from) / 8;
   const uint64_t to_size = DTypeBits(to) / 8;
   std::array<float, kChunk> before;
   std::array<float, kChunk> after;
-  RoundingLoss loss;
   const uint64_t elements = tensor.elements();
   for (uint64_t begin = 0; begin < elements; begin += kChunk) {
     const uint64_t count = std::min(kChunk, elements - begin);

@@ -21,8 +21,11 @@ struct RoundingLoss {
 };
 
 // Rounds F32, F16 or BF16 values to F32, F16 or BF16, to nearest, ties to even. `out` takes the new
-// bytes; empty: only measure. Another dtype is an error (CV-dtype).
-Result<RoundingLoss> ChangeDType(const TensorView& tensor, DType to, std::span<std::byte> out);
+// bytes; empty: only measure. Where the tensor comes in pieces, `known_error` is the worst of those
+// before, and the result's is not less: finding out what is smaller takes time. Another dtype is an
+// error (CV-dtype).
+Result<RoundingLoss> ChangeDType(const TensorView& tensor, DType to, std::span<std::byte> out,
+                                 double known_error = 0);
 
 // deq_scale between F32 values and I64 float32 bits (facts: formats.md 6.4). `out` has room for the
 // new bytes. CV-dtype for any other dtype; CV-deq-bits where an I64 is no float32 bits: its high

@@ -20,6 +20,7 @@ uint64_t PartBytes(const PartSpec& part) {
 
 // Source tensors, logical form and outputs are in memory together.
 uint64_t CostOf(const LayerWork& work) {
+  if (work.plan.copies) return CopyBytes(*work.layer->sources.front());
   uint64_t cost = 0;
   for (const TensorEntry* source : work.layer->sources) cost += source->size;
   if (!work.layer->note.empty()) cost += PartBytes(*work.layer->part(Role::kWeight));
@@ -234,8 +235,8 @@ Status RunLayer(const ConvertPlan& plan, const LayerWork& work, CheckpointWriter
   };
   if (writer == nullptr && work.plan.loss == LossClass::kExact) return {};
   if (work.plan.copies) {
-    SLIM_ASSIGN(const Tensor data, plan.reader->source().Read(*work.layer->sources.front()));
-    return writer->Write(work.plan.outputs[0].spec.name, data.data.bytes());
+    return CopyTensor(*writer, work.plan.outputs[0].spec.name, plan.reader->source(),
+                      *work.layer->sources.front());
   }
   auto record = plan.reader->Read(*work.layer, LayerReader::Parts::kAll);
   if (!record.ok()) return at(std::move(record).error());

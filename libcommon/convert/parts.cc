@@ -16,6 +16,7 @@
 #include "convert/output_check.h"
 #include "convert/parts_files.h"
 #include "convert/receipt.h"
+#include "convert/source_check.h"
 #include "convert/tensor_loop.h"
 #include "model/read_config.h"
 #include "model/tensor_parallel.h"
@@ -517,6 +518,8 @@ Result<ConvertPlan> ConvertToParts(const std::string& input, const std::string& 
   if (options.ranks == 0 || options.ranks > 64)
     return UsageError("--to mindie-parts needs --tp N, the number of ranks from 1 to 64");
   SLIM_ASSIGN(const Checkpoint source, Checkpoint::OpenForeign(input));
+  SLIM_TRY(CheckOneDialect(source.listing(), input));
+  SLIM_TRY(CheckOneDescription(source.listing(), input));
   if (FindEdge(source.dialect(), Dialect::kMindIEParts) == nullptr)
     return NoEdge(source.dialect(), Dialect::kMindIEParts).WithPath(input);
   Splitter splitter(source, options, pool, listener);

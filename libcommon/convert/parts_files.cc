@@ -8,6 +8,7 @@
 #include "checkpoint/dialects/mindie_parts.h"
 #include "checkpoint/side_files.h"
 #include "checkpoint/sparse_codec.h"
+#include "convert/plan_receipt.h"
 #include "os/digest.h"
 
 namespace slim {
@@ -65,11 +66,8 @@ Result<Receipt> PartsReceipt(const ConvertPlan& plan, const std::string& input) 
   receipt.configuration.Set("to", DialectName(plan.to));
   SLIM_ASSIGN(const bool corrected, ReceiptCorrectsBias(input));
   if (corrected) receipt.configuration.Set(kBiasCorrectionKey, true);
-  receipt.loss_class = LossClassName(plan.loss);
-  if (const TensorPlan* worst = plan.WorstTensor(); worst != nullptr) {
-    receipt.loss.Set("worst_relative_error", Json::Real(worst->worst_relative_error));
-    receipt.loss.Set("tensor", worst->name);
-  }
+  const ConvertPlan* plans[] = {&plan};
+  RecordLoss(plans, receipt);
   return receipt;
 }
 

@@ -11,6 +11,7 @@
 #include "convert/output_check.h"
 #include "convert/parts.h"
 #include "convert/parts_files.h"
+#include "convert/source_check.h"
 #include "convert/tensor_loop.h"
 #include "json/json.h"
 #include "model/joined_parts.h"
@@ -102,6 +103,7 @@ Status Joiner::Plan() {
   plan_.to = options_.to;
   plan_.quant_type = joined_->type();
   SLIM_ASSIGN(listing_, ListDirectory(path_));
+  SLIM_TRY(CheckOneDialect(listing_, path_));
   plan_.side_files = ChooseSideFiles(listing_, options_.keep_extra);
   WritePlan& write = plan_.write;
   write.dialect = options_.to;

@@ -13,6 +13,7 @@
 #include "convert/source_tensors.h"
 #include "convert/tensor_loop.h"
 #include "kernels/convert.h"
+#include "model/model_config.h"
 
 namespace slim {
 namespace {
@@ -44,7 +45,8 @@ class Planner {
   void PlanDTypes();
   DType WantedDType(const TensorPlan& tensor) const;
   Status MeasureLoss();
-  bool BecomesModelDType(const TensorPlan& tensor) const;
+  std::optional<DType> LoadedDType(const TensorPlan& tensor) const;
+  void NoteLoadedScales(const std::vector<TensorPlan*>& measured);
   Status MeasureTensor(TensorPlan& tensor) const;
   Status PlanMemory();
   void PlanWriting();
@@ -62,6 +64,7 @@ class Planner {
   DescriptionGlobals globals_;
   std::string source_quant_type_;
   bool is_mix_ = false;  // W8A8_MIX layers, however labelled
+  std::optional<DType> model_dtype_;
   ConvertPlan plan_;
 };
 
@@ -74,6 +77,7 @@ Result<ConvertPlan> Planner::Run() {
   if (edge == nullptr) return NoEdge(plan_.from, plan_.to).WithPath(source_.path());
   plan_.loss = edge->loss;
   SLIM_TRY(CheckSource());
+  SLIM_ASSIGN(model_dtype_, ConfigDType(*source_.config()));
   SLIM_ASSIGN(tensors_, SourceTensors(source_));
   if (std::ranges::any_of(tensors_, [](const auto& t) { return t.entry->name.empty(); })) {
     return InputError("CV-name", "has a tensor without a name, which no dialect can tell apart")
@@ -174,8 +178,8 @@ Status Planner::PlanGlobals() {
 
 Status Planner::PlanMemory() {
   uint64_t largest = 0;
-  for (const TensorEntry& entry : source_.tensors()) largest = std::max(largest, entry.size);
-  for (const TensorPlan& tensor : plan_.tensors) largest = std::max(largest, tensor.work_bytes / 2);
+  for (const TensorPlan& tensor : plan_.tensors)
+    largest = std::max(largest, WorkBytes(tensor, source_) / (tensor.make ? 2 : 1));
   // A tensor and its converted form are in memory together.
   SLIM_ASSIGN(plan_.budget, BudgetFor(largest, options_.max_memory, 2));
   return {};
@@ -250,22 +254,39 @@ Status Planner::MeasureLoss() {
   std::vector<TensorPlan*> changed;
   std::vector<uint64_t> sizes;
   for (TensorPlan& tensor : plan_.tensors) {
-    if (tensor.from == tensor.to && !BecomesModelDType(tensor)) continue;
+    if (tensor.from == tensor.to && !LoadedDType(tensor)) continue;
     changed.push_back(&tensor);
     sizes.push_back(WorkBytes(tensor, source_));
   }
   const TensorLoop loop{pool_, listener_, plan_.budget, "measuring"};
   SLIM_TRY(ForEachTensor(loop, sizes, [&](size_t i) { return MeasureTensor(*changed[i]); }));
   for (const TensorPlan* tensor : changed) plan_.loss = std::max(plan_.loss, tensor->loss);
+  NoteLoadedScales(changed);
   return {};
 }
 
+// What the loader's own rounding changes: no repair, because codes of 8 bits stay the nearest ones
+// (127 · 2^-9 < 1/2).
+void Planner::NoteLoadedScales(const std::vector<TensorPlan*>& measured) {
+  if (!repairs_) return;
+  const auto worst = std::ranges::max_element(
+      measured, {}, [](const TensorPlan* tensor) { return tensor->loaded_error; });
+  if (worst == measured.end() || (*worst)->loaded_error == 0) return;
+  plan_.notes.push_back(fmt::format("{} holds scales in {}: up to {:.3g} off, relatively ({})",
+                                    repairs_->loader.name, DTypeName(*LoadedDType(**worst)),
+                                    (*worst)->loaded_error, (*worst)->name));
+}
+
 // Scales that stay F32 in the file: loaders round them to the model's dtype (facts: consumers.md
-// 2.3), so one that becomes zero there is as lost as one in the file.
-bool Planner::BecomesModelDType(const TensorPlan& tensor) const {
+// 2.3, 4.4), so one that becomes zero there is as lost as one in the file.
+std::optional<DType> Planner::LoadedDType(const TensorPlan& tensor) const {
+  const auto scheme = ParseSchemeLabel(tensor.label);
   const std::string_view suffix = SplitTensorName(tensor.name).suffix;
-  return options_.dtype && *options_.dtype == DType::kF16 && tensor.from == DType::kF32 &&
-         tensor.label != "FLOAT" && IsScaleOrOffset(suffix) && suffix.ends_with("_scale");
+  const bool is_scale = IsScaleOrOffset(suffix) && suffix.ends_with("_scale");
+  if (tensor.label == "FLOAT" || tensor.from != DType::kF32 || !is_scale) return {};
+  if (options_.dtype) return options_.dtype == DType::kF16 ? options_.dtype : std::nullopt;
+  const bool held = repairs_ && scheme && HasInt8Codes(*scheme);
+  return held && model_dtype_ != DType::kF32 ? model_dtype_ : std::nullopt;
 }
 
 Status Planner::MeasureTensor(TensorPlan& tensor) const {
@@ -276,13 +297,15 @@ Status Planner::MeasureTensor(TensorPlan& tensor) const {
   auto made = MakeTensor(tensor, source_);
   if (!made.ok()) return at(std::move(made).error());
   if (tensor.from == tensor.to) {
-    auto as_loaded = ChangeDType(made->view(), *options_.dtype, {});
+    const DType loaded = *LoadedDType(tensor);
+    auto as_loaded = ChangeDType(made->view(), loaded, {});
     if (!as_loaded.ok()) return at(std::move(as_loaded).error());
+    tensor.loaded_error = as_loaded->worst_relative_error;
     if (as_loaded->to_zero == 0 && as_loaded->overflowed == 0) return {};
     return at(InputError("CV-underflow",
-                         fmt::format("{} scales become zero or infinite in F16, to which loaders "
+                         fmt::format("{} scales become zero or infinite in {}, to which loaders "
                                      "round them",
-                                     as_loaded->to_zero + as_loaded->overflowed),
+                                     as_loaded->to_zero + as_loaded->overflowed, DTypeName(loaded)),
                          "keep the source's dtype, or take bf16"));
   }
   auto rounded = RoundTensor(tensor, std::move(*made), &measured);
@@ -397,6 +420,15 @@ const TensorPlan* ConvertPlan::WorstTensor() const {
   return worst;
 }
 
+const TensorPlan* ConvertPlan::NoisiestTensor() const {
+  const TensorPlan* noisiest = nullptr;
+  for (const TensorPlan& tensor : tensors) {
+    if (tensor.sqnr_db && (noisiest == nullptr || *tensor.sqnr_db < *noisiest->sqnr_db))
+      noisiest = &tensor;
+  }
+  return noisiest;
+}
+
 Result<ConvertPlan> PlanConversion(const Checkpoint& source, const ConvertOptions& options,
                                    ThreadPool& pool, Listener& listener) {
   if (GoesByLayers(source.dialect(), options)) return PlanByLayers(source, options, pool, listener);
@@ -421,9 +453,9 @@ Result<ConvertSource> OpenConvertSource(const std::string& path, const ConvertOp
                                         int threads, Listener& listener) {
   SLIM_ASSIGN(Checkpoint opened,
               options.loader ? Checkpoint::OpenForRepair(path) : Checkpoint::OpenForeign(path));
-  SLIM_TRY(CheckOneDialect(opened));
+  SLIM_TRY(CheckOneDialect(opened.listing(), path, options.loader.has_value()));
   if (!options.loader) {
-    SLIM_TRY(CheckOneDescription(opened));
+    SLIM_TRY(CheckOneDescription(opened.listing(), path));
     SLIM_TRY(CheckLabelled(opened));
   }
   ConvertSource source{std::move(opened), options, {}};

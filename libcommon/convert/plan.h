@@ -69,8 +69,9 @@ struct ConvertPlan {
   bool measured = false;  // losses are what was found, not what could be
 
   uint64_t bytes() const { return write.TotalBytes(); }
-  uint32_t Unchanged() const;             // tensors that are plain copies
-  const TensorPlan* WorstTensor() const;  // largest relative error; null when all is exact
+  uint32_t Unchanged() const;                // tensors that are plain copies
+  const TensorPlan* WorstTensor() const;     // largest relative error; null when all is exact
+  const TensorPlan* NoisiestTensor() const;  // lowest sqnr_db; null where nothing has one
 };
 
 // Errors: CV-… for what does not pass the edge, always with the tensor; NORM-copy-differs;

@@ -31,6 +31,13 @@ class LayerRepair {
   // follow; codes stay. Gives what was done, in words; empty where they are
   // equal already. LD-input-scale where a range is damaged.
   Result<std::string> Refold(const std::vector<std::string>& members);
+  // W4A8_DYNAMIC with scales of groups becomes W4A8_DYNAMIC with one scale a row, its scale_bias
+  // computed anew (consumers.md 10.9). `packs_int4`: of the dialect that is written. Gives the SQNR
+  // of the weight in dB.
+  Result<double> QuantizePerChannel(const std::string& module, bool packs_int4);
+  // kv_cache_offset becomes zero, and kv_cache_scale wide enough for the range that both had
+  // (consumers.md 10.10). Gives how much wider the widest is.
+  Result<double> CenterCache(const std::string& module);
 
  private:
   // A member of a fused group, and the range its inputs are quantized with.

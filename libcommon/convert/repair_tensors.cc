@@ -40,6 +40,8 @@ class TensorRepair {
   bool IsMixed(const std::vector<std::string>& members) const;
   Status DequantizeLayers();
   Status RefoldGroups();
+  Status QuantizePerChannel();
+  Status CenterCache();
 
   const TensorEntry* Find(std::string_view module, Role role) const {
     return change_.source.Find(fmt::format("{}.{}", module, RoleSuffix(role)));
@@ -204,7 +206,8 @@ void TensorRepair::GiveUpCache() {
                         loader.version == LoaderVersion::kVllm07 ||
                         loader.version == LoaderVersion::kVllm09;
   const bool stumbles = std::ranges::any_of(repairs_.findings, [](const Finding& finding) {
-    return finding.rule.starts_with("LD-") && finding.rule != "LD-missing-entry" &&
+    const bool mended = finding.rule == "LD-missing-entry" || finding.rule == "LD-offset";
+    return finding.rule.starts_with("LD-") && !mended &&
            SplitTensorName(finding.tensor).suffix.starts_with("kv_cache_");
   });
   if (!stumbles && !has_none) return;
@@ -296,6 +299,45 @@ Status TensorRepair::RefoldGroups() {
   return {};
 }
 
+// vllm-ascend rejects the experts of groups (consumers.md 10.9).
+Status TensorRepair::QuantizePerChannel() {
+  const bool rejected = std::ranges::any_of(repairs_.findings, [](const Finding& finding) {
+    return finding.rule == "LD-group-size" && finding.wanted == "0";
+  });
+  if (!rejected) return {};
+  LayerRepair layers(change_);
+  std::vector<std::string> modules;
+  for (const TensorPlan& tensor : change_.tensors) {
+    const auto [module, suffix] = SplitTensorName(tensor.name);
+    const TensorEntry* scale = Find(module, Role::kWeightScale);
+    const bool groups = Find(module, Role::kWeightScaleSecond) != nullptr ||
+                        (scale != nullptr && scale->shape.size() == 2 && scale->shape[1] > 1);
+    if (suffix == "weight" && tensor.label == SchemeLabel(Scheme::kW4A8Dynamic) && groups)
+      modules.emplace_back(module);
+  }
+  for (const std::string& module : modules) {
+    SLIM_ASSIGN(const double sqnr, layers.QuantizePerChannel(module, TraitsOf(to_).packs_int4));
+    Note(module, fmt::format("one scale a row instead of groups: weight SQNR {:.2f} dB", sqnr));
+  }
+  change_.globals.group_size = 0;
+  return {};
+}
+
+// Loaders ignore or misread the offset of a KV cache (consumers.md 8.1).
+Status TensorRepair::CenterCache() {
+  LayerRepair layers(change_);
+  for (const Finding& finding : repairs_.findings) {
+    const bool kept = std::ranges::find(change_.tensors, finding.tensor, &TensorPlan::name) !=
+                      change_.tensors.end();
+    if (finding.rule != "LD-offset" || !finding.tensor.ends_with(".kv_cache_offset") || !kept)
+      continue;
+    const std::string module(SplitTensorName(finding.tensor).module);
+    SLIM_ASSIGN(const double wider, layers.CenterCache(module));
+    Note(finding.tensor, fmt::format("zero, and kv_cache_scale up to {:.3g} times as wide", wider));
+  }
+  return {};
+}
+
 Status TensorRepair::Run() {
   FindWeights();
   SLIM_TRY(CorrectCopies());
@@ -303,6 +345,8 @@ Status TensorRepair::Run() {
   Reshape();
   SLIM_TRY(AddCompanions());
   GiveUpCache();
+  SLIM_TRY(CenterCache());
+  SLIM_TRY(QuantizePerChannel());
   FindWeights();
   SLIM_TRY(RefoldGroups());
   SLIM_TRY(DequantizeLayers());

@@ -17,11 +17,12 @@ struct WeightFamily {
   std::string_view ending;
   std::string_view dialects;
 };
+constexpr std::string_view kFloat = "hf";
 constexpr WeightFamily kFamilies[] = {
     {"quant_model_weights", ".safetensors", "ascendv1"},
     {"quant_model_weight_", ".safetensors", "ascendv1-v0 or mindie"},
     {"quant-model-", ".safetensors", "golden-stick"},
-    {"model", ".safetensors", "hf"},
+    {"model", ".safetensors", kFloat},
     {"quant_weight", ".npy", "npy"},
 };
 
@@ -34,12 +35,11 @@ std::string_view DialectOf(const DirectoryEntry& entry) {
   return family == std::end(kFamilies) ? "" : family->dialects;
 }
 
-Error Mixed(const Checkpoint& source, std::string_view what,
-            const std::vector<std::string>& found) {
+Error Mixed(const std::string& path, std::string_view what, const std::vector<std::string>& found) {
   return InputError("CV-mixed-dialects",
                     fmt::format("holds {} of several dialects: {}", what, Join(found, ", ")),
                     "move one of them to a directory of its own")
-      .WithPath(source.path());
+      .WithPath(path);
 }
 
 // Integers and FP8 below a name that says weight, and the parts that only quantized layers have.
@@ -52,29 +52,31 @@ bool IsQuantizedPart(const TensorEntry& entry) {
 
 }  // namespace
 
-Status CheckOneDialect(const Checkpoint& source) {
+Status CheckOneDialect(std::span<const DirectoryEntry> listing, const std::string& path,
+                       bool repairs) {
   std::vector<std::string_view> dialects;
   std::vector<std::string> found;
-  for (const DirectoryEntry& entry : source.listing()) {
+  for (const DirectoryEntry& entry : listing) {
     const std::string_view dialect = DialectOf(entry);
+    if (repairs && dialect == kFloat) continue;
     if (dialect.empty() || std::ranges::find(dialects, dialect) != dialects.end()) continue;
     dialects.push_back(dialect);
     found.push_back(fmt::format("{} ({})", dialect, Quote(entry.name)));
   }
   if (found.size() < 2) return {};
-  return Mixed(source, "weights", found);
+  return Mixed(path, "weights", found);
 }
 
-Status CheckOneDescription(const Checkpoint& source) {
+Status CheckOneDescription(std::span<const DirectoryEntry> listing, const std::string& path) {
   std::vector<std::string> found;
-  for (const DirectoryEntry& entry : source.listing()) {
+  for (const DirectoryEntry& entry : listing) {
     const std::string& name = entry.name;
     if (entry.kind == FileKind::kDirectory || !name.ends_with(".json")) continue;
     if (!name.starts_with("quant_model_description") && name != kGoldenStickDescription) continue;
     found.push_back(Quote(name));
   }
   if (found.size() < 2) return {};
-  return Mixed(source, "descriptions", found);
+  return Mixed(path, "descriptions", found);
 }
 
 Status CheckLabelled(const Checkpoint& source) {

@@ -2,15 +2,20 @@
 // several dialects side by side, and codes that nothing labels. Internal to convert/.
 #pragma once
 
+#include <span>
+#include <string>
+
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 
 namespace slim {
 
-// CV-mixed-dialects: which of two checkpoints in one directory is meant nobody can know.
-Status CheckOneDialect(const Checkpoint& source);
+// CV-mixed-dialects: which of two checkpoints in one directory is meant nobody can know. With
+// `repairs` float weights beside quantized ones pass: they do not travel.
+Status CheckOneDialect(std::span<const DirectoryEntry> listing, const std::string& path,
+                       bool repairs = false);
 // CV-mixed-dialects where descriptions of two dialects stand side by side.
-Status CheckOneDescription(const Checkpoint& source);
+Status CheckOneDescription(std::span<const DirectoryEntry> listing, const std::string& path);
 // CV-unlabelled where a checkpoint passes for a float one and holds codes or scales.
 Status CheckLabelled(const Checkpoint& source);
 

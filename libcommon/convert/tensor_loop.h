@@ -20,18 +20,18 @@ struct TensorLoop {
   std::string_view progress = {};
 };
 
-// In flight together where no tensor is larger: enough to keep every thread busy.
+// In flight beside the largest: enough to keep every thread busy.
 inline constexpr uint64_t kUsualBudget = 64ULL << 20;
 
 // Bytes of tensors in flight together, where the largest piece of work takes `largest`: what
-// `max_memory` leaves beside code, headers and thread stacks (0: kUsualBudget). `forms` of a piece
+// `max_memory` leaves beside code, headers and thread stacks (0: no limit). `forms` of a piece
 // are in memory at a time: 2 where its size counts the source and not what is made of it.
 // A usage error where the memory does not hold the largest.
 Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory, uint64_t forms = 1);
 
-// work(i) for each size, in batches of neighbours that together fit the budget. Returns the error
-// of the lowest index; stops after the batch that failed, and between tensors when a signal
-// arrived.
+// work(i) for each size, begun in this order, as many at a time as fit the budget. Returns the
+// error of the lowest index; begins nothing after a failure, nor when a signal arrived. Progress
+// comes from the calling thread only.
 Status ForEachTensor(const TensorLoop& loop, std::span<const uint64_t> sizes,
                      const std::function<Status(size_t)>& work);
 

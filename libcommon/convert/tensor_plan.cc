@@ -39,7 +39,23 @@ TensorPlan PlanCopy(const TensorEntry& entry, std::string label) {
 uint64_t WorkBytes(const TensorPlan& tensor, const Checkpoint& source) {
   if (tensor.make && tensor.work_bytes > 0) return tensor.work_bytes;
   const TensorEntry* entry = source.Find(tensor.source);
-  return entry == nullptr ? 0 : entry->size;
+  if (entry == nullptr) return 0;
+  return tensor.make || tensor.from != tensor.to ? entry->size : CopyBytes(*entry);
+}
+
+Status CopyTensor(CheckpointWriter& writer, std::string_view name, const Checkpoint& source,
+                  const TensorEntry& entry) {
+  if (entry.strides.empty()) {
+    return writer.Copy(name, [&](std::span<std::byte> part, uint64_t offset) {
+      return source.ReadPart(entry, part, offset);
+    });
+  }
+  SLIM_ASSIGN(const Tensor data, source.Read(entry));
+  return writer.Write(name, data.data.bytes());
+}
+
+uint64_t CopyBytes(const TensorEntry& entry) {
+  return entry.strides.empty() ? std::min(entry.size, CheckpointWriter::kCopyBytes) : entry.size;
 }
 
 Result<Tensor> MakeTensor(const TensorPlan& tensor, const Checkpoint& source) {

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_writer.h"
 #include "convert/dtype_change.h"
 #include "convert/edges.h"
 #include "dtype/dtype.h"
@@ -43,6 +44,7 @@ struct TensorPlan {
   double worst_relative_error = 0;
   uint64_t to_zero = 0;           // values that rounding makes zero
   std::optional<double> sqnr_db;  // of the weight, where codes are computed anew
+  double loaded_error = 0;        // relative, where the loader of --for rounds what the file keeps
   uint32_t shard = 0;             // of the source, numbered by file name
   std::string reason;             // empty for a plain copy
 
@@ -62,6 +64,12 @@ TensorPlan PlanCopy(const TensorEntry& entry, std::string label);
 
 // Bytes that working on the tensor takes: for ForEachTensor().
 uint64_t WorkBytes(const TensorPlan& tensor, const Checkpoint& source);
+
+// The bytes of `entry` as the output's `name`, in pieces where the source holds them in one row.
+Status CopyTensor(CheckpointWriter& writer, std::string_view name, const Checkpoint& source,
+                  const TensorEntry& entry);
+// What CopyTensor() holds in memory at most.
+uint64_t CopyBytes(const TensorEntry& entry);
 
 // The tensor before rounding: dtype `from`.
 Result<Tensor> MakeTensor(const TensorPlan& tensor, const Checkpoint& source);

@@ -19,7 +19,7 @@ namespace slim {
 namespace {
 
 constexpr uint64_t kMaxWrite = 1ULL << 30;
-constexpr uint64_t kWorthStarting = 1ULL << 20;
+constexpr uint64_t kWorthStarting = 512ULL << 10;
 
 Status WriteAll(int fd, const std::string& path, std::span<const std::byte> bytes,
                 uint64_t offset) {
