@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "kernels/convert.h"
-#include "kernels/fast_matmul.h"
 #include "kernels/isa.h"
 #include "kernels/matmul.h"
+#include "kernels/packed_matmul.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "kernels/transformer.h"
@@ -123,33 +123,35 @@ std::vector<float> Numbers(uint64_t count) {
   return values;
 }
 
-void BenchFloat(const Size& size, DType dtype, double peak, ThreadPool& pool, bool fast) {
+void BenchFloat(const Size& size, DType dtype, double peak, ThreadPool& pool, bool packed) {
   const std::vector<float> x = Numbers(size.t * size.k);
   const std::vector<float> w = Numbers(size.n * size.k);
   Tensor weights(dtype, {size.n, size.k});
   FromFloat(dtype, w.data(), weights.data.data(), w.size());
   std::vector<float> y(size.t * size.n);
+  const PackedMatrix matrix =
+      PackMatrix(dtype, size.n, size.k, weights.data.data(), size.k * (DTypeBits(dtype) / 8));
   const double seconds = BestSeconds([&] {
-    if (fast) {
-      FastMatMul(x.data(), size.t, weights.view(), y.data(), pool);
+    if (packed) {
+      MatMulPacked(x.data(), size.t, matrix, y.data(), pool);
     } else {
       MatMul(x.data(), size.t, weights.view(), y.data(), pool);
     }
   });
-  Report(fmt::format("{} {} t{} n{} k{}", fast ? "FastMatMul" : "MatMul", DTypeName(dtype), size.t,
-                     size.n, size.k),
+  Report(fmt::format("{} {} t{} n{} k{}", packed ? "MatMulPacked" : "MatMul", DTypeName(dtype),
+                     size.t, size.n, size.k),
          2.0 * static_cast<double>(size.t * size.n * size.k),
          static_cast<double>(weights.data.size()), seconds, peak);
 }
 
 void BenchInt8(const Size& size, double peak, ThreadPool& pool) {
   const std::vector<int8_t> x(size.t * size.k, int8_t{3});
-  const std::vector<int8_t> w(size.n * size.k, int8_t{-5});
-  std::vector<int32_t> y(size.t * size.n);
+  const std::vector<std::byte> codes(size.n * size.k, std::byte{0xFB});
+  const PackedMatrix w = PackMatrix(DType::kI8, size.n, size.k, codes.data(), size.k);
   const double seconds =
-      BestSeconds([&] { MatMulInt8(x.data(), size.t, w.data(), size.n, size.k, y.data(), pool); });
-  Report(fmt::format("MatMulInt8 t{} n{} k{}", size.t, size.n, size.k),
-         2.0 * static_cast<double>(size.t * size.n * size.k), static_cast<double>(w.size()),
+      BestSeconds([&] { MatMulInt8Packed(x.data(), size.t, w, pool, [](const Int8Sums&) {}); });
+  Report(fmt::format("MatMulInt8Packed t{} n{} k{}", size.t, size.n, size.k),
+         2.0 * static_cast<double>(size.t * size.n * size.k), static_cast<double>(w.data.size()),
          seconds, peak);
 }
 

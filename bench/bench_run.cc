@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "kernels/matmul.h"
+#include "kernels/packed_matmul.h"
 #include "kernels/reduce.h"
 #include "model/modules.h"
 #include "model/read_config.h"
@@ -138,10 +138,10 @@ double GemmSpeed(const ModelConfig& config, ThreadPool& pool) {
     const uint64_t n = module.weight_shape[0];
     const uint64_t k = module.weight_shape[1];
     const std::vector<int8_t> x(kTokens * k, int8_t{3});
-    const std::vector<int8_t> w(n * k, int8_t{-5});
-    seconds += BestSeconds(50, [&] {
-      MatMulInt8Blocks(x.data(), kTokens, w.data(), n, k, pool, [](const Int8Sums&) {});
-    });
+    const std::vector<std::byte> codes(n * k, std::byte{0xFB});
+    const PackedMatrix w = PackMatrix(DType::kI8, n, k, codes.data(), k);
+    seconds += BestSeconds(
+        50, [&] { MatMulInt8Packed(x.data(), kTokens, w, pool, [](const Int8Sums&) {}); });
     operations += 2.0 * static_cast<double>(kTokens * n * k);
   }
   return operations / seconds / 1e9;

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/exp_rows.h"
 #include "kernels/math.h"
 
 namespace slim {
@@ -107,15 +108,23 @@ PositionMetrics ComparePosition(const float* first, const float* second, uint64_
   double second_sum = 0;
   double weighted = 0;  // Σ exp(a) (a − b), both relative to their largest
   uint64_t better = 0;  // tokens that second puts before first's choice
-  for (uint64_t i = 0; i < vocabulary; ++i) {
-    const double a = first[i] - first_max;
-    const double b = second[i] - second_max;
-    const double exponential = ExpD(a);
-    first_sum += exponential;
-    second_sum += ExpD(b);
-    weighted += exponential * (a - b);
-    better += second[i] > second[first_top] || (second[i] == second[first_top] && i < first_top);
+  constexpr uint64_t kTogether = 512;
+  double first_exponentials[kTogether];
+  double second_exponentials[kTogether];
+  for (uint64_t begin = 0; begin < vocabulary; begin += kTogether) {
+    const uint64_t count = std::min(kTogether, vocabulary - begin);
+    ExpDifferences(first + begin, count, first_max, first_exponentials);
+    ExpDifferences(second + begin, count, second_max, second_exponentials);
+    for (uint64_t i = 0; i < count; ++i) {
+      const double a = first[begin + i] - first_max;
+      const double b = second[begin + i] - second_max;
+      first_sum += first_exponentials[i];
+      second_sum += second_exponentials[i];
+      weighted += first_exponentials[i] * (a - b);
+    }
   }
+  for (uint64_t i = 0; i < vocabulary; ++i)
+    better += second[i] > second[first_top] || (second[i] == second[first_top] && i < first_top);
   const double first_log = LogD(first_sum);
   const double second_log = LogD(second_sum);
   metrics.in_top5 = better < kTopCount;

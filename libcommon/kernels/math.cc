@@ -14,9 +14,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-constexpr double kLog2E = 0x1.71547652b82fep+0;
-constexpr double kLn2High = 0x1.62e42fefa39efp-1;
-constexpr double kLn2Low = 0x1.abc9e3b39803fp-56;
 // ln 2 in two parts of which the first times any exponent is exact.
 constexpr double kLn2Short = 0x1.62e42fefp-1;
 constexpr double kLn2ShortRest = 0x1.473de6af278edp-34;
@@ -100,17 +97,13 @@ Pair LogPair(double x) {
 
 // exp(x + low) for a low of at most an ulp of x; x not NaN.
 double ExpSum(double x, double low) {
-  if (x > 709.8) return kInfinity;
-  if (x < -745.2) return 0.0;
+  if (x > kExpDHighest) return kInfinity;
+  if (x < kExpDLowest) return 0.0;
   const double n = RoundToInteger(x * kLog2E);
   double r = std::fma(-n, kLn2High, x);
   r = std::fma(-n, kLn2Low, r) + low;
   double p = 0.0;
-  // Taylor terms r^13 / 13! to r^2 / 2!; the next one is below 2^-57 on |r| <= ln(2) / 2.
-  constexpr std::array kFactorials = {6227020800.0, 479001600.0, 39916800.0, 3628800.0,
-                                      362880.0,     40320.0,     5040.0,     720.0,
-                                      120.0,        24.0,        6.0,        2.0};
-  for (const double factorial : kFactorials) p = std::fma(p, r, 1.0 / factorial);
+  for (const double factor : kExpDP) p = std::fma(p, r, factor);
   const double y = 1.0 + std::fma(p, r * r, r);
   const int exponent = static_cast<int>(n);
   const int half = exponent / 2;

@@ -22,32 +22,6 @@ namespace slim {
 namespace HWY_NAMESPACE {
 namespace {
 
-// How the elements of a weight row become floats. Rows are bytes: they may be unaligned.
-struct FromF32 {
-  using Element = float;
-  static HWY_INLINE V Load(const std::byte* row, uint64_t i) {
-    return hn::LoadU(F(), reinterpret_cast<const float*>(row) + i);
-  }
-};
-struct FromBf16 {
-  using Element = uint16_t;
-  static HWY_INLINE V Load(const std::byte* row, uint64_t i) {
-    return Bf16BitsToFloat(hn::LoadU(U16(), reinterpret_cast<const uint16_t*>(row) + i));
-  }
-};
-struct FromF16 {
-  using Element = uint16_t;
-  static HWY_INLINE V Load(const std::byte* row, uint64_t i) {
-#if HWY_NATIVE_FMA  // and with it a conversion in hardware, which differs in the bits of NaN only
-    const hn::Rebind<hwy::float16_t, F> f16;
-    return hn::PromoteTo(F(), hn::LoadU(f16, reinterpret_cast<const hwy::float16_t*>(row) + i));
-#else
-    const auto bits = hn::LoadU(U16(), reinterpret_cast<const uint16_t*>(row) + i);
-    return F16BitsToFloat(hn::PromoteTo(U(), bits));
-#endif
-  }
-};
-
 // One step of 16 for every pair of kRows rows of x and kColumns rows of w; a part at a time, to
 // keep few vectors live.
 template <class Source, size_t kRows, size_t kColumns>

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "parallel/thread_pool.h"
 #include "tensor/tensor.h"
@@ -21,23 +20,8 @@ float Dot(const float* a, const float* b, uint64_t k);
 void MatMul(const float* x, uint64_t t, const TensorView& w, float* y, ThreadPool& pool);
 
 // y[i, j] = sum over k of x[i, k] * w[j, k], exact; x is [t, k], w is [n, k], y is [t, n]; k <=
-// 2^16.
+// 2^16. Packs w anew every time (kernels/packed_matmul.h does without).
 void MatMulInt8(const int8_t* x, uint64_t t, const int8_t* w, uint64_t n, uint64_t k, int32_t* y,
                 ThreadPool& pool);
-
-// Some of these sums: [rows, columns], of rows row, row + 1, … of x and columns column, … of y.
-struct Int8Sums {
-  const int32_t* sums;
-  uint64_t row;
-  uint64_t rows;
-  uint64_t column;
-  uint64_t columns;
-};
-using Int8SumsVisitor = std::function<void(const Int8Sums& block)>;
-
-// MatMulInt8 without y: every block of sums goes to `visit` while it is in the cache, on any thread
-// of the pool.
-void MatMulInt8Blocks(const int8_t* x, uint64_t t, const int8_t* w, uint64_t n, uint64_t k,
-                      ThreadPool& pool, const Int8SumsVisitor& visit);
 
 }  // namespace slim

@@ -166,9 +166,8 @@ Status CheckParts(const LinearRecord& record) {
 }
 
 // Codes of any int8 or int4 type: (q − offset) · scale, group by group, one level or two.
-void DequantizeCodes(const LinearRecord& record, uint64_t n_index, std::span<float> row) {
-  const auto* codes =
-      reinterpret_cast<const int8_t*>(record[Role::kWeight].data.data()) + n_index * row.size();
+void DequantizeCodes(const LinearRecord& record, uint64_t n_index, const int8_t* codes,
+                     std::span<float> row) {
   const auto element = [&](Role role, uint64_t index) {
     return static_cast<float>(ElementAsDouble(record[role].view(), index));
   };
@@ -299,14 +298,19 @@ void DequantizeWeightRow(const LinearRecord& record, uint64_t n_index, std::span
     default:
       break;
   }
-  if (record.Has(Role::kWeightScale)) return DequantizeCodes(record, n_index, row);
+  DequantizeCodeRow(record, n_index,
+                    {reinterpret_cast<const int8_t*>(weight.data.data()) + n_index * k, k}, row);
+}
+
+void DequantizeCodeRow(const LinearRecord& record, uint64_t n_index, std::span<const int8_t> codes,
+                       std::span<float> row) {
+  if (record.Has(Role::kWeightScale)) return DequantizeCodes(record, n_index, codes.data(), row);
   const Tensor& deq = record[Role::kDeqScale];
   const float deq_scale = deq.dtype == DType::kI64
                               ? DeqBitsToFloat(deq.as<int64_t>()[n_index])
                               : static_cast<float>(ElementAsDouble(deq.view(), n_index));
   const auto input_scale = static_cast<float>(ElementAsDouble(record[Role::kInputScale].view(), 0));
-  DequantizeRow(weight.as<int8_t>().data() + n_index * k, k, deq_scale / input_scale, 0.0F,
-                row.data());
+  DequantizeRow(codes.data(), codes.size(), deq_scale / input_scale, 0.0F, row.data());
 }
 
 Status NegateFloats(Tensor& tensor) {

@@ -57,5 +57,8 @@ Status NegateFloats(Tensor& tensor);
 // formats.md 6.2; for static types without weight_scale, deq_scale / input_scale stands in). `row`
 // has k elements; the record has passed CheckRecord and its scheme CanDequantize.
 void DequantizeWeightRow(const LinearRecord& record, uint64_t n_index, std::span<float> row);
+// The same of an int8 or int4 weight that the record itself no longer holds: `codes` is that row.
+void DequantizeCodeRow(const LinearRecord& record, uint64_t n_index, std::span<const int8_t> codes,
+                       std::span<float> row);
 
 }  // namespace slim

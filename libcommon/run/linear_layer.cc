@@ -8,9 +8,10 @@
 #include <utility>
 
 #include "base/text.h"
-#include "kernels/fast_matmul.h"
+#include "kernels/convert.h"
 #include "kernels/int8_scale.h"
 #include "kernels/matmul.h"
+#include "kernels/packed_matmul.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "linear/fp8.h"
@@ -34,15 +35,6 @@ Error UnsupportedType(std::string_view module, Scheme scheme) {
                     "compressed, rotated and attention types only travel (slim-verify, "
                     "slim-convert)")
       .WithTensor(fmt::format("{}.weight", module));
-}
-
-void FloatProduct(const float* x, uint64_t t, const TensorView& w, float* y, Backend backend,
-                  ThreadPool& pool) {
-  if (backend == Backend::kFast) {
-    FastMatMul(x, t, w, y, pool);
-  } else {
-    MatMul(x, t, w, y, pool);
-  }
 }
 
 float QuantizeTokenInt4(const float* values, uint64_t count, int8_t* codes) {
@@ -105,6 +97,7 @@ Result<LinearLayer> LinearLayer::FromRecord(LinearRecord record, Backend backend
   if (r.Has(Role::kBias)) layer.bias_ = PartAsFloats(r, Role::kBias);
   if (HasIntegerProduct(r.scheme)) {
     SLIM_TRY(layer.PrepareInteger());
+    layer.PackCodes();
   } else {
     layer.PrepareFloat(backend);
   }
@@ -149,8 +142,7 @@ Status LinearLayer::PrepareInteger() {
   return {};
 }
 
-// Weights group by group, [groups][n, k / groups], with the scales of a group together, so that
-// each group is one product.
+// The scales of a group together, [groups][n]: each group is one product.
 void LinearLayer::PrepareGroups() {
   const uint64_t rows = n();
   const bool two_levels = record_.Has(Role::kWeightScaleSecond);
@@ -158,21 +150,27 @@ void LinearLayer::PrepareGroups() {
       two_levels ? PartAsFloats(record_, Role::kWeightScaleSecond) : weight_scale_;
   const uint64_t outer_groups = weight_scale_.size() / rows;
   groups_ = inner.size() / rows;
-  const uint64_t width = k() / groups_;
   std::vector<float> scales(inner.size());
-  Tensor weight(DType::kI8, {rows, k()});
-  const auto from = std::as_const(record_)[Role::kWeight].as<int8_t>();
-  const auto to = weight.as<int8_t>();
   for (uint64_t g = 0; g < groups_; ++g) {
     for (uint64_t i = 0; i < rows; ++i) {
-      std::copy_n(from.data() + i * k() + g * width, width, to.data() + (g * rows + i) * width);
       float scale = inner[i * groups_ + g];
       if (two_levels) scale *= weight_scale_[i * outer_groups + g * outer_groups / groups_];
       scales[g * rows + i] = scale;
     }
   }
   weight_scale_ = std::move(scales);
-  record_[Role::kWeight] = std::move(weight);
+}
+
+void LinearLayer::PackCodes() {
+  Buffer& codes = record_[Role::kWeight].data;
+  if (groups_ == 1) {
+    packed_.push_back(PackMatrix(DType::kI8, n(), k(), std::exchange(codes, Buffer())));
+    return;
+  }
+  const uint64_t width = k() / groups_;
+  for (uint64_t g = 0; g < groups_; ++g)
+    packed_.push_back(PackMatrix(DType::kI8, n(), width, codes.data() + g * width, k()));
+  codes = Buffer();
 }
 
 void LinearLayer::PrepareCorrection() {
@@ -203,21 +201,27 @@ void LinearLayer::PrepareCorrection() {
 
 void LinearLayer::PrepareFloat(Backend backend) {
   const LinearRecord& r = record_;
-  if (HasFloatWeight(r.scheme)) return;
   if (r.scheme == Scheme::kWFP8AFP8Dynamic) {
     // Products of the codes first, scales after, as kernels do.
     weight_scale_ = PartAsFloats(r, Role::kWeightScale);
     record_[Role::kWeightScale] = Tensor::FromFloats({n(), 1}, std::vector<float>(n(), 1.0F));
   }
   if (backend != Backend::kFast) return;
-  dequantized_ = Tensor(DType::kF32, {n(), k()});
-  const auto values = dequantized_.as<float>();
+  Tensor& weight = record_[Role::kWeight];
+  if (HasFloatWeight(r.scheme)) {
+    packed_.push_back(PackMatrix(weight.dtype, n(), k(), std::exchange(weight.data, Buffer())));
+    return;
+  }
+  Tensor rows(DType::kF32, {n(), k()});
+  const auto values = rows.as<float>();
   for (uint64_t i = 0; i < n(); ++i) DequantizeWeightRow(r, i, values.subspan(i * k(), k()));
-  record_[Role::kWeight].data = Buffer();
+  weight.data = Buffer();
+  packed_.push_back(PackMatrix(DType::kF32, n(), k(), std::move(rows.data)));
 }
 
 uint64_t LinearLayer::bytes() const {
-  uint64_t total = dequantized_.data.size() + quant_bias_.size() * sizeof(int32_t);
+  uint64_t total = quant_bias_.size() * sizeof(int32_t);
+  for (const PackedMatrix& matrix : packed_) total += matrix.data.size();
   for (const auto* values : {&bias_, &weight_scale_, &deq_scale_, &correction_})
     total += values->size() * sizeof(float);
   for (const Tensor& part : record_.parts) total += part.data.size();
@@ -282,7 +286,7 @@ void LinearLayer::ForwardInt8Rows(const float* x, uint64_t t, float* y, Phase ph
   const auto scale = [&](const Int8Sums& block) {
     const uint64_t column = block.column;
     for (uint64_t i = 0; i < block.rows; ++i) {
-      const int32_t* sums = block.sums + i * block.columns;
+      const int32_t* sums = block.sums + i * block.stride;
       float* out = y + (block.row + i) * outputs + column;
       if (dynamic) {
         ScaleDynamicSums(
@@ -296,27 +300,25 @@ void LinearLayer::ForwardInt8Rows(const float* x, uint64_t t, float* y, Phase ph
       }
     }
   };
-  MatMulInt8Blocks(codes.data(), t, record_[Role::kWeight].as<int8_t>().data(), outputs, k(), pool,
-                   scale);
+  MatMulInt8Packed(codes.data(), t, packed_[0], pool, scale);
 }
 
 void LinearLayer::ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t,
                                 float* y, ThreadPool& pool) const {
   const uint64_t outputs = n();
   const uint64_t width = k() / groups_;
-  const int8_t* weight = record_[Role::kWeight].as<int8_t>().data();
   std::vector<int8_t> part(t * width);
-  std::vector<int32_t> sums(t * outputs);
   std::fill_n(y, t * outputs, 0.0F);
   for (uint64_t g = 0; g < groups_; ++g) {
     for (uint64_t i = 0; i < t; ++i)
       std::copy_n(codes + i * k() + g * width, width, part.data() + i * width);
-    MatMulInt8(part.data(), t, weight + g * outputs * width, outputs, width, sums.data(), pool);
     const float* scales = weight_scale_.data() + g * outputs;
-    pool.ParallelFor(t, GrainOf(outputs), [&](uint64_t begin, uint64_t end) {
-      for (uint64_t i = begin; i < end; ++i) {
-        for (uint64_t j = 0; j < outputs; ++j)
-          y[i * outputs + j] += static_cast<float>(sums[i * outputs + j]) * scales[j];
+    MatMulInt8Packed(part.data(), t, packed_[g], pool, [&](const Int8Sums& block) {
+      for (uint64_t i = 0; i < block.rows; ++i) {
+        const int32_t* sums = block.sums + i * block.stride;
+        float* out = y + (block.row + i) * outputs + block.column;
+        for (uint64_t j = 0; j < block.columns; ++j)
+          out[j] += static_cast<float>(sums[j]) * scales[block.column + j];
       }
     });
   }
@@ -355,10 +357,10 @@ void LinearLayer::ForwardFloat(const float* x, uint64_t t, float* y, Backend bac
   std::vector<float> rounded;
   std::vector<float> token_scales;
   if (RoundInput(x, t, rounded, token_scales, pool)) x = rounded.data();
-  if (HasFloatWeight(record_.scheme)) {
-    FloatProduct(x, t, record_[Role::kWeight].view(), y, backend, pool);
-  } else if (!dequantized_.empty()) {
-    FloatProduct(x, t, dequantized_.view(), y, backend, pool);
+  if (backend == Backend::kFast && !packed_.empty()) {
+    MatMulPacked(x, t, packed_[0], y, pool);
+  } else if (HasFloatWeight(record_.scheme) && packed_.empty()) {
+    MatMul(x, t, record_[Role::kWeight].view(), y, pool);
   } else {
     ForwardTiles(x, t, y, pool);
   }
@@ -375,8 +377,7 @@ void LinearLayer::ForwardTiles(const float* x, uint64_t t, float* y, ThreadPool&
     const uint64_t rows = end - begin;
     Tensor tile(DType::kF32, {rows, width});
     const auto values = tile.as<float>();
-    for (uint64_t i = 0; i < rows; ++i)
-      DequantizeWeightRow(record_, begin + i, values.subspan(i * width, width));
+    for (uint64_t i = 0; i < rows; ++i) WeightRow(begin + i, values.data() + i * width);
     std::vector<float> part(t * rows);
     MatMul(x, t, tile.view(), part.data(), pool);
     for (uint64_t i = 0; i < t; ++i)
@@ -394,11 +395,20 @@ void LinearLayer::AddBias(float* y, uint64_t t, ThreadPool& pool) const {
 }
 
 void LinearLayer::WeightRow(uint64_t index, float* row) const {
-  if (!dequantized_.empty()) {
-    std::copy_n(dequantized_.as<float>().data() + index * k(), k(), row);
+  if (packed_.empty()) return DequantizeWeightRow(record_, index, {row, k()});
+  thread_local std::vector<std::byte> stored;
+  if (!HasIntegerProduct(record_.scheme)) {
+    const DType dtype = packed_[0].dtype;
+    stored.resize(k() * (DTypeBits(dtype) / 8));
+    UnpackRow(packed_[0], index, stored.data());
+    ToFloat(dtype, stored.data(), row, k());
     return;
   }
-  DequantizeWeightRow(record_, index, {row, k()});
+  stored.resize(k());
+  for (uint64_t g = 0; g < groups_; ++g)
+    UnpackRow(packed_[g], index, stored.data() + g * (k() / groups_));
+  const auto* codes = reinterpret_cast<const int8_t*>(stored.data());
+  DequantizeCodeRow(record_, index, {codes, k()}, {row, k()});
 }
 
 }  // namespace slim

@@ -22,6 +22,7 @@
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
+#include "kernels/packed_matrix.h"
 #include "linear/linear_record.h"
 #include "parallel/thread_pool.h"
 
@@ -43,16 +44,18 @@ bool HasFloatWeight(Scheme scheme);
 class LinearLayer {
  public:
   LinearLayer() = default;
-  // kFast dequantizes float products once, for time and at the cost of memory; results of either
-  // backend are the same whatever was prepared. Errors: RUN-unsupported-type,
-  // RUN-unsupported-shape, those of ReadLinear, and LIN-shape when the weight is not [n, k].
+  // Codes, and for kFast float weights, are packed for products (kernels/packed_matrix.h); kFast
+  // dequantizes the others first, at the cost of memory. Forward of kReference gives the same bits
+  // whatever was prepared; a layer loaded for it computes so whatever is asked. Errors:
+  // RUN-unsupported-type, RUN-unsupported-shape, those of ReadLinear, and LIN-shape when the weight
+  // is not [n, k].
   static Result<LinearLayer> Load(const Checkpoint& checkpoint, std::string_view module, uint64_t n,
                                   uint64_t k, Backend backend);
   // `record` has passed CheckRecord.
   static Result<LinearLayer> FromRecord(LinearRecord record, Backend backend);
 
   const std::string& name() const { return record_.name; }
-  // Of a float layer the stored weight and bias.
+  // Of a float layer that was loaded for kReference the stored weight and bias.
   const LinearRecord& record() const { return record_; }
   Scheme scheme() const { return record_.scheme; }
   uint64_t n() const { return record_.n(); }
@@ -66,13 +69,14 @@ class LinearLayer {
   // per-token scales one a token (else `token_scales` is left alone and may be null).
   void QuantizeInput(const float* x, uint64_t t, int8_t* codes, float* token_scales,
                      ThreadPool& pool, Phase phase = Phase::kPrefill) const;
-  // One row of a float weight, as of an embedding; `index` < n.
+  // One row of the weight as floats, as of an embedding; `index` < n.
   void WeightRow(uint64_t index, float* row) const;
 
  private:
   bool IsDynamic(Phase phase) const;
   Status PrepareInteger();
   void PrepareGroups();
+  void PackCodes();
   void PrepareCorrection();
   void PrepareFloat(Backend backend);
   void ForwardInt8(const float* x, uint64_t t, float* y, Phase phase, ThreadPool& pool) const;
@@ -87,13 +91,13 @@ class LinearLayer {
                   std::vector<float>& token_scales, ThreadPool& pool) const;
   void AddBias(float* y, uint64_t t, ThreadPool& pool) const;
 
-  LinearRecord record_;
-  Tensor dequantized_;               // [n, k] F32, prepared for kFast
-  std::vector<float> weight_scale_;  // [n], or [groups, n]
-  std::vector<float> deq_scale_;     // [n], static types
-  std::vector<int32_t> quant_bias_;  // [n]
-  std::vector<float> correction_;    // [n] or empty
-  std::vector<float> bias_;          // [n] or empty
+  LinearRecord record_;               // without the weight where it is packed
+  std::vector<PackedMatrix> packed_;  // the weight, or one matrix a group of codes
+  std::vector<float> weight_scale_;   // [n], or [groups, n]
+  std::vector<float> deq_scale_;      // [n], static types
+  std::vector<int32_t> quant_bias_;   // [n]
+  std::vector<float> correction_;     // [n] or empty
+  std::vector<float> bias_;           // [n] or empty
   uint64_t groups_ = 1;
   float input_scale_ = 0;
   float input_offset_ = 0;

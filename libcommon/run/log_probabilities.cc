@@ -1,20 +1,14 @@
 #include "run/log_probabilities.h"
 
 #include <algorithm>
-#include <cassert>
 #include <numeric>
 
-#include "kernels/math.h"
+#include "kernels/exp_rows.h"
 
 namespace slim {
 
-LogProbabilities::LogProbabilities(std::span<const float> logits) : logits_(logits) {
-  assert(!logits.empty());
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += ExpD(static_cast<double>(logit) - largest);
-  normalizer_ = LogD(sum) + largest;
-}
+LogProbabilities::LogProbabilities(std::span<const float> logits)
+    : logits_(logits), normalizer_(LogSumExp(logits.data(), logits.size())) {}
 
 std::vector<std::pair<int32_t, double>> LogProbabilities::Top(uint64_t count) const {
   std::vector<int32_t> ids(logits_.size());

@@ -111,8 +111,12 @@ Phase Model::PhaseOf(uint64_t tokens, uint64_t before) const {
 void Model::Embed(std::span<const int32_t> tokens, std::vector<float>& hidden) const {
   const LinearLayer& embedding = head_.tied() ? head_.linear() : embedding_;
   hidden.resize(tokens.size() * config_.hidden_size);
-  for (uint64_t i = 0; i < tokens.size(); ++i)
-    embedding.WeightRow(static_cast<uint64_t>(tokens[i]), hidden.data() + i * config_.hidden_size);
+  // In parallel, because the elements of a packed row lie apart: as many misses as there are.
+  pool_->ParallelFor(tokens.size(), 8, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i)
+      embedding.WeightRow(static_cast<uint64_t>(tokens[i]),
+                          hidden.data() + i * config_.hidden_size);
+  });
 }
 
 BlockOptions Model::OptionsOf(Phase phase, BlockScratch& scratch) const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/exp_rows.h"
 #include "kernels/math.h"
 
 namespace slim {
@@ -31,10 +32,7 @@ std::vector<double> NegativeLogLikelihoods(const float* logits, uint64_t vocab,
   pool.ParallelFor(targets.size(), 4, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
       const float* row = logits + i * vocab;
-      const double largest = *std::max_element(row, row + vocab);
-      double sum = 0;
-      for (uint64_t j = 0; j < vocab; ++j) sum += ExpD(static_cast<double>(row[j]) - largest);
-      nll[i] = LogD(sum) + largest - static_cast<double>(row[targets[i]]);
+      nll[i] = LogSumExp(row, vocab) - static_cast<double>(row[targets[i]]);
     }
   });
   return nll;

@@ -9,7 +9,7 @@
 
 #include "every_isa.h"
 #include "kernels/convert.h"
-#include "kernels/fast_matmul.h"
+#include "kernels/packed_matmul.h"
 
 namespace slim {
 namespace {
@@ -142,24 +142,54 @@ TEST(MatMul, ErrorIsWithinTheBoundFromNorms) {
   });
 }
 
-TEST(FastMatMul, ErrorIsWithinTheBoundOfAnyOrder) {
-  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-    CheckErrorBound(FastMatMul, 1000, dtype, 1, 33, 1000);
-    CheckErrorBound(FastMatMul, 1000, dtype, 40, 130, 1000);
-    CheckErrorBound(FastMatMul, 70, dtype, 65, 1, 70);
+// As MatMul, with the weights packed on the way.
+void PackAndMultiply(const float* x, uint64_t t, const TensorView& w, float* y, ThreadPool& pool) {
+  const uint64_t stride = w.shape[1] * (DTypeBits(w.dtype) / 8);
+  const PackedMatrix packed = PackMatrix(w.dtype, w.shape[0], w.shape[1], w.bytes.data(), stride);
+  MatMulPacked(x, t, packed, y, pool);
+}
+
+// The definition in kernels/packed_matmul.h: one sum by rising k.
+void CheckMatMulPacked(DType dtype, uint64_t t, uint64_t n, uint64_t k) {
+  const Matrix w = MakeWeights(dtype, n, k, 11);
+  const std::vector<float> x = NormalFloats(t * k, 12);
+  std::vector<uint32_t> expected;
+  for (uint64_t i = 0; i < t; ++i) {
+    for (uint64_t j = 0; j < n; ++j) {
+      float sum = 0;
+      for (uint64_t l = 0; l < k; ++l) sum = std::fma(x[i * k + l], w.values[j * k + l], sum);
+      expected.push_back(Bits(sum));
+    }
+  }
+  for (const int threads : {1, 2, 8}) {
+    ThreadPool pool(threads);
+    std::vector<float> y(t * n, -1.0F);
+    PackAndMultiply(x.data(), t, w.view, y.data(), pool);
+    ASSERT_EQ(AllBits(y), expected)
+        << DTypeName(dtype) << " t " << t << " n " << n << " k " << k << " threads " << threads;
   }
 }
 
-TEST(FastMatMul, DoesNotDependOnTheNumberOfThreads) {
-  const Matrix w = MakeWeights(DType::kBF16, 300, 257, 31);
-  const std::vector<float> x = NormalFloats(33 * 257, 32);
-  std::vector<uint32_t> first;
-  for (const int threads : {1, 2, 8}) {
-    ThreadPool pool(threads);
-    std::vector<float> y(33 * 300);
-    FastMatMul(x.data(), 33, w.view, y.data(), pool);
-    if (first.empty()) first = AllBits(y);
-    EXPECT_EQ(AllBits(y), first);
+TEST(MatMulPacked, EveryElementIsOneSumByRisingK) {
+  OnEveryIsa([] {
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+      for (const uint64_t t : {1U, 2U, 5U, 6U, 7U, 11U, 12U, 13U, 30U}) {
+        CheckMatMulPacked(dtype, t, 29, 50);
+        CheckMatMulPacked(dtype, t, 64, 17);
+      }
+      CheckMatMulPacked(dtype, 150, 101, 1);
+      CheckMatMulPacked(dtype, 2, 1, 33);
+      CheckMatMulPacked(dtype, 3, 40, 0);
+      CheckMatMulPacked(dtype, 0, 40, 8);
+    }
+  });
+}
+
+TEST(MatMulPacked, ErrorIsWithinTheBoundOfAnyOrder) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    CheckErrorBound(PackAndMultiply, 1000, dtype, 1, 33, 1000);
+    CheckErrorBound(PackAndMultiply, 1000, dtype, 40, 130, 1000);
+    CheckErrorBound(PackAndMultiply, 70, dtype, 65, 1, 70);
   }
 }
 
@@ -184,13 +214,6 @@ void CheckMatMulInt8(uint64_t t, uint64_t n, uint64_t k) {
     std::vector<int32_t> y(t * n, -1);
     MatMulInt8(&x[1], t, &w[3], n, k, y.data(), pool);
     ASSERT_EQ(y, expected) << "t " << t << " n " << n << " k " << k;
-    std::vector<int32_t> blocks(t * n, -1);
-    MatMulInt8Blocks(&x[1], t, &w[3], n, k, pool, [&](const Int8Sums& block) {
-      for (uint64_t i = 0; i < block.rows; ++i)
-        std::copy_n(block.sums + i * block.columns, block.columns,
-                    &blocks[(block.row + i) * n + block.column]);
-    });
-    ASSERT_EQ(blocks, expected) << "t " << t << " n " << n << " k " << k;
   }
 }
 
@@ -198,8 +221,10 @@ TEST(MatMulInt8, IsExactAtEveryLength) {
   OnEveryIsa([] {
     for (uint64_t k = 0; k <= 70; ++k) CheckMatMulInt8(3, 5, k);
     for (const uint64_t k : {127U, 128U, 129U, 200U}) CheckMatMulInt8(9, 31, k);
+    for (uint64_t t = 1; t <= 13; ++t) CheckMatMulInt8(t, 64, 30);
     CheckMatMulInt8(1, 1, 64);
-    CheckMatMulInt8(101, 37, 65);
+    CheckMatMulInt8(1, 300, 65);
+    CheckMatMulInt8(150, 101, 65);
     CheckMatMulInt8(0, 7, 64);
   });
 }
