@@ -19,9 +19,4 @@ float Dot(const float* a, const float* b, uint64_t k);
 // unaligned if it must.
 void MatMul(const float* x, uint64_t t, const TensorView& w, float* y, ThreadPool& pool);
 
-// y[i, j] = sum over k of x[i, k] * w[j, k], exact; x is [t, k], w is [n, k], y is [t, n]; k <=
-// 2^16. Packs w anew every time (kernels/packed_matmul.h does without).
-void MatMulInt8(const int8_t* x, uint64_t t, const int8_t* w, uint64_t n, uint64_t k, int32_t* y,
-                ThreadPool& pool);
-
 }  // namespace slim

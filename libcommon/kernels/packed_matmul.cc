@@ -6,7 +6,6 @@
 
 #include "kernels/float_panel.h"
 #include "kernels/int8_panel.h"
-#include "kernels/matmul.h"
 #include "kernels/reduce.h"
 
 namespace slim {

@@ -31,4 +31,8 @@ using Int8SumsVisitor = std::function<void(const Int8Sums& block)>;
 void MatMulInt8Packed(const int8_t* x, uint64_t t, const PackedMatrix& w, ThreadPool& pool,
                       const Int8SumsVisitor& visit);
 
+// y[i, j] = that sum, for codes w [n, k] that are needed once: they are packed on the way.
+void MatMulInt8(const int8_t* x, uint64_t t, const int8_t* w, uint64_t n, uint64_t k, int32_t* y,
+                ThreadPool& pool);
+
 }  // namespace slim

@@ -10,6 +10,7 @@
 #include "kernels/convert.h"
 #include "kernels/math.h"
 #include "kernels/matmul.h"
+#include "kernels/packed_matmul.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "linear/int8.h"
