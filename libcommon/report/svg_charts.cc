@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kWidth = 360;
 constexpr double kHeight = 190;
-constexpr double kLeft = 56;  // "0.06359" fits
+constexpr double kLeft = 64;  // "0.007702" fits
 constexpr double kRight = 10;
 constexpr double kTop = 10;
 constexpr double kBottom = 24;

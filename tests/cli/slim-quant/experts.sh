@@ -16,6 +16,10 @@ grep -c 'mlp.gate.weight": "FLOAT"' qwen3-moe-w8a8/quant_model_description.json
 # Too little text for every expert: a guess with a warning.
 echo 'It' >little.txt
 slim-quant qwen3-moe -o little --calib little.txt 2>&1 | head -n 2
+# With --strict an error, unless the type needs no range; nothing is left behind.
+slim-quant qwen3-moe -o strict --calib little.txt --strict || echo "exit $?"
+ls -A | grep -c strict || true
+slim-quant qwen3-moe -o strict --calib little.txt --strict --type w8a8_dynamic -q
 # Numbers that do not belong together.
 sed 's/"num_local_experts": 8/"num_local_experts": 7/' qwen3-moe/config.json >config.json
 cp qwen3-moe/config.json kept.json; cp config.json qwen3-moe/config.json
