@@ -13,6 +13,7 @@ rounds=${2:-5}
 [ -d "$work/mindie" ] || slim-convert "$work/ascendv1" -o "$work/mindie" --to mindie -q
 [ -d "$work/gptq" ] || slim-convert "$work/ascendv1" -o "$work/gptq" --to gptq --allow-loss -q
 [ -d "$work/fp8" ] || python3 bench/make_fp8_checkpoint.py "$work/fp8" --gib 0.5
+[ -d "$work/gptq-bf16" ] || slim-convert "$work/gptq" -o "$work/gptq-bf16" --dequantize -q
 [ -d "$work/fp8-bf16" ] || slim-convert "$work/fp8" -o "$work/fp8-bf16" --dequantize -q
 cat "$work"/*/*.safetensors >/dev/null
 convert() { slim-convert "$work/$1" -o "$work/out" --to "$2"; }
@@ -22,15 +23,15 @@ for _ in $(seq "$rounds"); do
   once copy copy ascendv1
   once ascendv1-to-mindie convert ascendv1 mindie
   once mindie-to-ascendv1 convert mindie ascendv1
-  once copy-bf16 copy model
+  once copy-gptq-bf16 copy gptq-bf16
   once gptq-to-bf16 dequantize gptq
   once copy-fp8-bf16 copy fp8-bf16
   once fp8-block-to-bf16 dequantize fp8
 done
-for base in copy copy-bf16 copy-fp8-bf16; do echo "$base: $(median $base) s"; done
+for base in copy copy-gptq-bf16 copy-fp8-bf16; do echo "$base: $(median $base) s"; done
 report ascendv1-to-mindie copy slim-convert "$work/ascendv1" -o "$work/out" --to mindie
 report mindie-to-ascendv1 copy slim-convert "$work/mindie" -o "$work/out" --to ascendv1
-report gptq-to-bf16 copy-bf16 slim-convert "$work/gptq" -o "$work/out" --dequantize --dtype bf16
+report gptq-to-bf16 copy-gptq-bf16 slim-convert "$work/gptq" -o "$work/out" --dequantize --dtype bf16
 report fp8-block-to-bf16 copy-fp8-bf16 slim-convert "$work/fp8" -o "$work/out" --dequantize --dtype bf16
 rm -rf "$work"/*.s "$work/out"
 [ $# -gt 0 ] || rm -rf "$work"

@@ -35,7 +35,7 @@ class Conversion {
         listener_(listener) {}
 
   Status Run(const std::string& output, const OutputOptions& output_options);
-  // Everything but verification and the rename: what is there at PartialPath() of the writer.
+  // Weights and side files at PartialPath() of the writer, which is still to be finished.
   Result<CheckpointWriter> Write(const std::string& output, const OutputOptions& output_options);
   const ConvertPlan& plan() const { return plan_; }
   ConvertPlan&& TakePlan() { return std::move(plan_); }
@@ -47,7 +47,8 @@ class Conversion {
   Status WriteTensors(CheckpointWriter& writer);
   Status WriteTensor(CheckpointWriter& writer, const TensorPlan& tensor) const;
   Status WriteSideFiles(CheckpointWriter& writer);
-  Status WriteReceiptOf(CheckpointWriter& writer) const;
+  Result<std::vector<FileDigest>> InputDigests() const;
+  Status WriteReceiptOf(CheckpointWriter& writer, std::vector<FileDigest> inputs) const;
   Status CheckUnchanged() const;
   Status Verify(const std::string& path, const std::string& output);
   Status JudgeForLoader(const std::string& path);
@@ -139,7 +140,13 @@ std::vector<ReceiptNote> NotesOf(const ConvertPlan& plan) {
   return notes;
 }
 
-Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
+Result<std::vector<FileDigest>> Conversion::InputDigests() const {
+  std::vector<std::string> names;
+  for (const SideFile& side : Plans().front()->side_files.copied) names.push_back(side.name);
+  return DigestInputs(FirstSource(), names, pool_);
+}
+
+Status Conversion::WriteReceiptOf(CheckpointWriter& writer, std::vector<FileDigest> inputs) const {
   Receipt receipt;
   receipt.tool = "slim-convert";
   const ConvertPlan& first = *Plans().front();
@@ -153,9 +160,7 @@ Status Conversion::WriteReceiptOf(CheckpointWriter& writer) const {
   if (options_.loader) receipt.configuration.Set("for", options_.loader->name);
   receipt.configuration.Set("part_size", options_.part_size);
   receipt.configuration.Set("keep_extra", options_.keep_extra);
-  std::vector<std::string> names;
-  for (const SideFile& side : first.side_files.copied) names.push_back(side.name);
-  SLIM_ASSIGN(receipt.inputs, DigestInputs(FirstSource(), names, pool_));
+  receipt.inputs = std::move(inputs);
   RecordLoss(Plans(), receipt);
   for (const ConvertPlan* plan : Plans())
     std::ranges::move(NotesOf(*plan), std::back_inserter(receipt.notes));
@@ -193,13 +198,15 @@ Result<CheckpointWriter> Conversion::Write(const std::string& output,
               CheckpointWriter::Create(plan_.write, output, output_options, listener_));
   SLIM_TRY(WriteTensors(writer));
   SLIM_TRY(WriteSideFiles(writer));
-  SLIM_TRY(writer.Finish());
   return writer;
 }
 
 Status Conversion::Run(const std::string& output, const OutputOptions& output_options) {
   SLIM_ASSIGN(CheckpointWriter writer, Write(output, output_options));
-  SLIM_TRY(WriteReceiptOf(writer));
+  // Before Finish() waits for the disk, which is busy with the weights meanwhile.
+  SLIM_ASSIGN(std::vector<FileDigest> inputs, InputDigests());
+  SLIM_TRY(writer.Finish());
+  SLIM_TRY(WriteReceiptOf(writer, std::move(inputs)));
   SLIM_TRY(CheckUnchanged());
   SLIM_TRY(Verify(writer.PartialPath(), output));
   return writer.Commit();
@@ -242,8 +249,9 @@ Result<ConvertPlan> ConvertAndRepair(const ConvertRun& run) {
   SLIM_ASSIGN(const ConvertSource source, OpenSource(run.input, options, run));
   SLIM_ASSIGN(ConvertPlan plan, PlanConversion(source, run.pool, run.listener));
   Conversion first(source, std::move(plan), nullptr, run.pool, run.listener);
-  SLIM_ASSIGN(const CheckpointWriter between,
+  SLIM_ASSIGN(CheckpointWriter between,
               first.Write(run.output + ".unrepaired", {.force = true, .fsync = false}));
+  SLIM_TRY(between.Finish());
   SLIM_ASSIGN(const ConvertSource written, OpenSource(between.PartialPath(), run.options, run));
   auto repaired = PlanConversion(written, run.pool, run.listener);
   if (!repaired.ok()) return std::move(repaired).error().WithPath(run.input);
