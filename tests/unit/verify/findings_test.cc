@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "checkpoint/checkpoint.h"
 #include "verify/checkpoint_editor.h"
+#include "verify/scenes.h"
 
 namespace slim {
 
@@ -30,17 +31,6 @@ std::set<std::string> RulesWithNearFileCases();
 
 namespace {
 
-constexpr const char* kStatic = "golden/one-click/mini-qwen2-bfloat16/w8a8-static";
-constexpr const char* kDynamic = "golden/one-click/mini-qwen2-bfloat16/w8a8-dynamic";
-constexpr const char* kFp16 = "golden/one-click/mini-qwen3-float16/w8a8-static";
-constexpr const char* kMindIE = "golden/traditional/mini-qwen2-bfloat16/m0-w8a8";
-constexpr const char* kNormCopies = "golden/traditional/mini-qwen2-bfloat16/m0-w8a8-m1";
-constexpr const char* kFloat = "golden/models/mini-qwen2-bfloat16";
-
-const std::string kQ = "model.layers.0.self_attn.q_proj";
-const std::string kK = "model.layers.0.self_attn.k_proj";
-const std::string kUp = "model.layers.1.mlp.up_proj";
-
 VerifyReport Verify(CheckpointEditor& editor, VerifyOptions options = {.deep = true}) {
   options.threads = 2;
   auto report = VerifyCheckpoint(editor.Write(), options, SilentListener());
@@ -55,8 +45,6 @@ struct Case {
 };
 
 void PrintTo(const Case& spoiled, std::ostream* out) { *out << spoiled.rule; }
-
-constexpr const char* kIndexName = "/quant_model_weights.safetensors.index.json";
 
 // ---- files, index
 const Case kFileCases[] = {

@@ -8,26 +8,13 @@
 
 #include "base/bytes.h"
 #include "verify/near_case.h"
+#include "verify/scenes.h"
 
 namespace slim {
 
 std::set<std::string> RulesWithNearCases();  // for findings_test.cc
 
 namespace {
-
-constexpr const char* kStatic = "golden/one-click/mini-qwen2-bfloat16/w8a8-static";
-constexpr const char* kDynamic = "golden/one-click/mini-qwen2-bfloat16/w8a8-dynamic";
-constexpr const char* kFp16 = "golden/one-click/mini-qwen3-float16/w8a8-static";
-constexpr const char* kMindIE = "golden/traditional/mini-qwen2-bfloat16/m0-w8a8";
-constexpr const char* kNormCopies = "golden/traditional/mini-qwen2-bfloat16/m0-w8a8-m1";
-constexpr const char* kFloat = "golden/models/mini-qwen2-bfloat16";
-
-const std::string kQ = "model.layers.0.self_attn.q_proj";
-const std::string kK = "model.layers.0.self_attn.k_proj";
-const std::string kO = "model.layers.0.self_attn.o_proj";
-const std::string kUp = "model.layers.1.mlp.up_proj";
-constexpr const char* kShard = "/quant_model_weights-00001-of-00001.safetensors";
-constexpr const char* kIndexName = "/quant_model_weights.safetensors.index.json";
 
 // The file lies beside the checkpoint, as in a download cache, and a link stands for it.
 void LinkToBlob(const std::string& directory, const std::string& name) {
