@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/bytes.h"
 #include "convert/dtype_change.h"
 #include "convert/input_columns.h"
 #include "kernels/reduce.h"
@@ -30,6 +31,13 @@ Status Accept(const RoundingLoss& rounding, DType dtype, Meaning meaning, LayerL
   loss.changed += rounding.changed;
   loss.to_zero += rounding.to_zero;
   return {};
+}
+
+// Of 16 bits each, whatever the sign.
+bool AllZero(std::span<const std::byte> floats) {
+  for (size_t i = 0; i < floats.size(); i += sizeof(uint16_t))
+    if ((LoadLe<uint16_t>(&floats[i]) & 0x7FFF) != 0) return false;
+  return true;
 }
 
 }  // namespace
@@ -62,6 +70,11 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
     SLIM_ASSIGN(const RoundingLoss rounding,
                 ChangeDType(view, dtype, out.data.bytes().subspan(i * row_bytes, row_bytes),
                             loss.worst_relative_error));
+    if (rounding.to_zero > 0 && AllZero(out.data.bytes().subspan(i * row_bytes, row_bytes))) {
+      return InputError("CV-underflow",
+                        fmt::format("all values of row {} become zero in {}", i, DTypeName(dtype)),
+                        "take bf16 or fp32");
+    }
     SLIM_TRY(Accept(rounding, dtype, Meaning::kValues, loss));
   }
   return out;

@@ -85,7 +85,7 @@ Status CheckLabelled(const Checkpoint& source) {
   const auto part = std::ranges::find_if(source.tensors(), IsQuantizedPart);
   if (part == source.tensors().end()) return {};
   return InputError(
-             "CV-unlabelled",
+             "DE-missing",
              fmt::format("belongs to a quantized layer ({}), and nothing says of which type: no "
                          "quant_model_description*.json, no {}, and no quantization_config in "
                          "config.json",

@@ -16,7 +16,7 @@ Status CheckOneDialect(std::span<const DirectoryEntry> listing, const std::strin
                        bool repairs = false);
 // CV-mixed-dialects where descriptions of two dialects stand side by side.
 Status CheckOneDescription(std::span<const DirectoryEntry> listing, const std::string& path);
-// CV-unlabelled where a checkpoint passes for a float one and holds codes or scales.
+// DE-missing where a checkpoint passes for a float one and holds codes or scales.
 Status CheckLabelled(const Checkpoint& source);
 
 }  // namespace slim

@@ -60,4 +60,5 @@ open(path, "wb").write(data)
 P
 python3 tiny.py
 try tiny --to ascendv1 --dtype fp16 --allow-loss
+try tiny --dequantize --dtype fp16
 try tiny --to gptq --allow-loss
