@@ -128,6 +128,11 @@ void MultiplyBlock(const float* x, const PackedMatrix& w, uint64_t rows, uint64_
 void MatMulInt8Packed(const int8_t* x, uint64_t t, const PackedMatrix& w, ThreadPool& pool,
                       const Int8SumsVisitor& visit) {
   assert(w.dtype == DType::kI8 && w.k <= (uint64_t{1} << 16));
+  if (w.k == 0) {
+    const std::vector<int32_t> zeros(w.n);
+    visit({zeros.data(), 0, 0, t, 0, w.n});
+    return;
+  }
   thread_local PackedCodes codes_of_thread;
   const PackedCodes& codes = codes_of_thread;
   const Int8Kernels& kernels = ChooseInt8Kernels();
@@ -154,6 +159,10 @@ void MatMulInt8(const int8_t* x, uint64_t t, const int8_t* w, uint64_t n, uint64
 
 void MatMulPacked(const float* x, uint64_t t, const PackedMatrix& w, float* y, ThreadPool& pool) {
   assert(w.dtype != DType::kI8);
+  if (w.k == 0) {
+    std::fill_n(y, t * w.n, 0.0F);
+    return;
+  }
   thread_local std::vector<float> packed_of_thread;
   const uint64_t slice = std::min(kSliceColumns, w.k);
   const Cut cut(t, MostPanelRows(), w, slice * w.step_bytes() * kPanelColumns, pool.threads());
@@ -166,16 +175,14 @@ void MatMulPacked(const float* x, uint64_t t, const PackedMatrix& w, float* y, T
     }
   });
   cut.ForChunks(pool, [&](uint64_t block, uint64_t last, uint64_t first, uint64_t end) {
-    uint64_t k = 0;
-    do {  // once without columns, too: y becomes zeros
+    for (uint64_t k = 0; k < w.k; k += slice) {
       const uint64_t count = std::min(slice, w.k - k);
       for (uint64_t b = block; b < last; ++b) {
         const uint64_t row = b * cut.block_rows;
         MultiplyBlock(packed + row * w.k, w, std::min(cut.block_rows, t - row), k, count, first,
                       end, y + row * w.n);
       }
-      k += count;
-    } while (k < w.k);
+    }
   });
 }
 
