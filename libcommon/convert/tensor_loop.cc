@@ -50,6 +50,8 @@ class Window {
     return done_;
   }
 
+  // Once nobody works.
+  uint64_t done() const { return done_; }
   Status TakeStatus() { return failed_ ? Status(std::move(failed_->error)) : Status(); }
 
  private:
@@ -96,6 +98,8 @@ Status ForEachTensor(const TensorLoop& loop, std::span<const uint64_t> sizes,
         loop.listener.Progress(loop.progress, done, total);
     }
   });
+  // The last may have been another thread's.
+  if (!loop.progress.empty()) loop.listener.Progress(loop.progress, window.done(), total);
   return window.TakeStatus();
 }
 

@@ -31,7 +31,7 @@ Result<uint64_t> BudgetFor(uint64_t largest, uint64_t max_memory, uint64_t forms
 
 // work(i) for each size, begun in this order, as many at a time as fit the budget. Returns the
 // error of the lowest index; begins nothing after a failure, nor when a signal arrived. Progress
-// comes from the calling thread only.
+// comes from the calling thread only, at the end in any case.
 Status ForEachTensor(const TensorLoop& loop, std::span<const uint64_t> sizes,
                      const std::function<Status(size_t)>& work);
 
