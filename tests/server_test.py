@@ -362,7 +362,7 @@ class Limits(unittest.TestCase):
                 file.seek(0)
                 size = struct.unpack("<Q", file.read(8))[0]
                 file.seek(8 + size + header["model.layers.1.mlp.down_proj.weight"]["data_offsets"][0])
-                file.write(b"\x00\x7e")
+                file.write(b"\xc0\x7f")  # NaN in bf16
             with Server(model=model) as server:
                 status, answer = server.post("/v1/completions", prompt="x")
                 self.assertEqual(status, 500)

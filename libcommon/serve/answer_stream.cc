@@ -42,7 +42,7 @@ Result<std::optional<AnswerPiece>> AnswerStream::Next(std::chrono::milliseconds 
 
 bool AnswerStream::done() const {
   const std::lock_guard lock(mutex_);
-  return finished_ && pieces_.empty();
+  return finished_ && pieces_.empty() && !error_;
 }
 
 TokenUsage AnswerStream::usage() const {

@@ -51,6 +51,7 @@ class AnswerStream {
   // The client's side. Waits at most `patience`: a piece; nothing when time is up or the answer is
   // over (done()); the error that ended it.
   Result<std::optional<AnswerPiece>> Next(std::chrono::milliseconds patience);
+  // Never of an answer that an error ended: only Next() tells of it.
   bool done() const;
   // Of a finished answer.
   TokenUsage usage() const;
