@@ -51,7 +51,9 @@ def write_safetensors(path, tensors):
         offset += len(held.data)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors[name].data for name in order))
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.writelines(tensors[name].data for name in order)
 
 
 def copy_of(source, target):

@@ -3,15 +3,17 @@
 goes to mindie, into tensor-parallel parts with --max-memory and back. Prints the peaks."""
 
 import json
+import math
 import os
 import pathlib
 import random
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 import unittest
+
+from checkpoint_files import Tensor, write_safetensors
+from measured_run import run_measured
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
@@ -57,35 +59,18 @@ def make(folder):
     folder.mkdir()
     rng = random.Random(5)
     sparse = bytes(rng.choice((1, 2, 255)) if rng.random() < 0.1 else 0 for _ in range(MIB))
-    sizes = {"I64": 8, "I32": 4, "F16": 2, "I8": 1}
-    tensors = sorted(model_tensors(), key=lambda held: (-sizes[held[1]], held[0]))
-    header, offset, largest = {}, 0, 0
-    for name, dtype, shape in tensors:
-        size = sizes[dtype] * shape[0] * (shape[1] if len(shape) > 1 else 1)
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
-        offset, largest = offset + size, max(largest, size)
-    text = json.dumps(header).encode()
-    with open(folder / "quant_model_weight_w8a8s.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for name, dtype, _ in tensors:
-            begin, end = header[name]["data_offsets"]
-            file.write(content(name, dtype, (end - begin) // sizes[dtype], sparse))
+    tensors = {}
+    for name, dtype, shape in model_tensors():
+        tensors[name] = Tensor(dtype, shape, content(name, dtype, math.prod(shape), sparse))
+    write_safetensors(folder / "quant_model_weight_w8a8s.safetensors", tensors)
     labels = {name: "FLOAT" if dtype == "F16" and not name.endswith(("_scale", "_offset")) else "W8A8S" for name, dtype, _ in model_tensors()}
     (folder / "quant_model_description.json").write_text(json.dumps({"version": "1.0.0", "model_quant_type": "W8A8S", **labels}, indent=2))
     (folder / "config.json").write_text(json.dumps({
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "torch_dtype": "float16", "hidden_size": HIDDEN,
         "intermediate_size": WIDE, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": HEADS,
         "vocab_size": VOCABULARY, "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "max_position_embeddings": 256}))
-    return largest, offset
-
-
-def peak_of(*arguments):
-    starter = ("import os, sys\npid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)\n_, status, usage = os.wait4(pid, 0)\n"
-               "print(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024)")
-    result = subprocess.run([sys.executable, "-I", "-S", "-c", starter, BIN / "slim-convert", *arguments, "--no-fsync", "--allow-loss", "-q"],
-                            capture_output=True, text=True, timeout=600, check=True)
-    code, peak = map(int, result.stdout.split()[-2:])
-    return code, peak, result.stderr[-500:]
+    sizes = [len(held.data) for held in tensors.values()]
+    return max(sizes), sum(sizes)
 
 
 class Memory(unittest.TestCase):
@@ -100,11 +85,12 @@ class Memory(unittest.TestCase):
             for source, target, *words in (("in", "mindie", "--to", "mindie"),
                                            ("in", "parts", "--to", "mindie-parts", "--tp", "2", "--max-memory", "128MiB"),
                                            ("parts", "back", "--to", "ascendv1-v0")):
-                code, peak, error = peak_of(folder / source, "-o", folder / target, *words)
-                self.assertEqual(code, 0, error)
-                print(f"{' '.join(words)}: {peak // MIB} MiB")
+                run = run_measured([BIN / "slim-convert", folder / source, "-o", folder / target, *words,
+                                    "--no-fsync", "--allow-loss", "-q"], timeout=600)
+                self.assertEqual(run.code, 0, run.error)
+                print(f"{' '.join(words)}: {run.peak // MIB} MiB")
                 if not INSTRUMENTED:
-                    self.assertLessEqual(peak, 128 << 20 if "--max-memory" in words else limit, words)
+                    self.assertLessEqual(run.peak, 128 << 20 if "--max-memory" in words else limit, words)
                 if target == "mindie":
                     shutil.rmtree(folder / target)
 

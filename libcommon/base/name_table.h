@@ -35,6 +35,10 @@ class NameTable {
   template <class NameOf, class NameAt, class Found>
   void FindEach(size_t count, const NameOf& name_of, const NameAt& name_at,
                 const Found& found) const {
+    if (slots_.empty()) {
+      for (size_t i = 0; i < count; ++i) found(i, kNone);
+      return;
+    }
     constexpr size_t kAtATime = 16;
     std::array<std::string_view, kAtATime> names;
     std::array<uint32_t, kAtATime> hashes{};
@@ -43,17 +47,15 @@ class NameTable {
       for (size_t i = 0; i < some; ++i) {
         names[i] = name_of(begin + i);
         hashes[i] = HashOf(names[i]);
-        if (!slots_.empty()) __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
+        __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
       }
-      for (size_t i = 0; i < some && !slots_.empty(); ++i) {
+      for (size_t i = 0; i < some; ++i) {
         const Slot& slot = slots_[hashes[i] & (slots_.size() - 1)];
         if (slot.hash == hashes[i] && slot.position != kNone)
           __builtin_prefetch(std::string_view(name_at(slot.position)).data());
       }
-      for (size_t i = 0; i < some; ++i) {
-        found(begin + i,
-              slots_.empty() ? kNone : slots_[Probe(names[i], hashes[i], name_at)].position);
-      }
+      for (size_t i = 0; i < some; ++i)
+        found(begin + i, slots_[Probe(names[i], hashes[i], name_at)].position);
     }
   }
 
@@ -122,5 +124,15 @@ class NameTable {
   std::vector<Slot> slots_;
   size_t used_ = 0;
 };
+
+// The position of the first of `count` names that an earlier one equals, or NameTable::kNone.
+template <class NameAt>
+uint32_t FirstRepeated(size_t count, const NameAt& name_at) {
+  NameTable names;
+  names.Reserve(count);
+  for (uint32_t i = 0; i < count; ++i)
+    if (names.Insert(name_at(i), i, name_at) != i) return i;
+  return NameTable::kNone;
+}
 
 }  // namespace slim

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -234,23 +233,24 @@ void Checkpoint::SetConfig(std::string text, const std::string& path) {
 // goes side by side, and the files that an index would name are expected to be those that are
 // there.
 void Checkpoint::ReadFiles(ThreadPool& pool) {
-  constexpr size_t kTexts = 2;
-  std::array<std::optional<Error>, kTexts> problems;
+  constexpr size_t kTexts = 2;  // the longest tasks come first
+  std::optional<Error> index_problem;
+  std::optional<Error> description_problem;
   const std::vector<std::string>& expected = guess_.weight_files;
   OpenedShards shards(expected.size());
   pool.ParallelFor(kTexts + expected.size(), 1, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
-      if (i >= kTexts) {
-        shards[i - kTexts] = OpenShard(expected[i - kTexts]);
+      if (i == 0) {
+        index_problem = ReadIndex();
+      } else if (i == 1) {
+        description_problem = ReadDescription();
       } else {
-        problems[i] = i == 0 ? ReadIndex() : ReadDescription();
+        shards[i - kTexts] = OpenShard(expected[i - kTexts]);
       }
     }
   });
-  std::swap(problems[0], problems[1]);
-  for (std::optional<Error>& problem : problems) {
-    if (problem) problems_.push_back(std::move(*problem));
-  }
+  if (description_problem) problems_.push_back(std::move(*description_problem));
+  if (index_problem) problems_.push_back(std::move(*index_problem));
   if (index_ && index_->files() != expected) shards = ShardsOfIndex(std::move(shards));
   AddShards(std::move(shards));
 }

@@ -92,7 +92,7 @@ class Checkpoint {
 
   const std::vector<TensorEntry>& tensors() const { return tensors_; }  // by shard, then offset
   const TensorEntry* Find(std::string_view name) const;
-  // found(i, Find(name_of(i))) for every i below `count`, in order; a quarter of the time for many.
+  // found(i, Find(name_of(i))) for every i below `count`, in order; faster for many.
   void FindEach(size_t count, const std::function<std::string_view(size_t)>& name_of,
                 const std::function<void(size_t, const TensorEntry*)>& found) const;
   const std::vector<Shard>& shards() const { return shards_; }

@@ -173,15 +173,11 @@ class HeaderParser {
   }
 
   Status CheckNames() {
-    const auto& tensors = header_.tensors;
-    NameTable names;
-    names.Reserve(tensors.size());
-    const auto name_at = [&](uint32_t i) { return std::string_view(tensors[i].name); };
-    for (uint32_t i = 0; i < tensors.size(); ++i) {
-      if (names.Insert(name_at(i), i, name_at) == i) continue;
-      return InputError("ST-duplicate-tensor", "occurs twice in the header").WithTensor(name_at(i));
-    }
-    return {};
+    const auto name_at = [&](uint32_t i) { return std::string_view(header_.tensors[i].name); };
+    const uint32_t repeated = FirstRepeated(header_.tensors.size(), name_at);
+    if (repeated == NameTable::kNone) return {};
+    return InputError("ST-duplicate-tensor", "occurs twice in the header")
+        .WithTensor(name_at(repeated));
   }
 
   // Contiguous from 0 to the end of the file, every byte exactly once.

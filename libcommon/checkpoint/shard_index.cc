@@ -99,15 +99,11 @@ class ShardIndexParser {
   }
 
   Status CheckNames() const {
-    const auto& places = index_.weight_map_;
-    NameTable names;
-    names.Reserve(places.size());
-    const auto name_at = [&](uint32_t i) { return places[i].tensor; };
-    for (uint32_t i = 0; i < places.size(); ++i) {
-      if (names.Insert(name_at(i), i, name_at) == i) continue;
-      return InputError("IX-duplicate-key", "occurs twice in the index").WithTensor(name_at(i));
-    }
-    return {};
+    const auto name_at = [&](uint32_t i) { return index_.weight_map_[i].tensor; };
+    const uint32_t repeated = FirstRepeated(index_.weight_map_.size(), name_at);
+    if (repeated == NameTable::kNone) return {};
+    return InputError("IX-duplicate-key", "occurs twice in the index")
+        .WithTensor(name_at(repeated));
   }
 
   std::string_view ending_;

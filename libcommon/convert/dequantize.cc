@@ -7,7 +7,6 @@
 #include <cstring>
 #include <optional>
 
-#include "base/bytes.h"
 #include "convert/dtype_change.h"
 #include "convert/input_columns.h"
 #include "kernels/reduce.h"
@@ -33,11 +32,8 @@ Status Accept(const RoundingLoss& rounding, DType dtype, Meaning meaning, LayerL
   return {};
 }
 
-// Of 16 bits each, whatever the sign.
-bool AllZero(std::span<const std::byte> floats) {
-  for (size_t i = 0; i < floats.size(); i += sizeof(uint16_t))
-    if ((LoadLe<uint16_t>(&floats[i]) & 0x7FFF) != 0) return false;
-  return true;
+uint64_t NonZero(std::span<const float> row) {
+  return row.size() - static_cast<uint64_t>(std::ranges::count(row, 0.0F));
 }
 
 }  // namespace
@@ -70,7 +66,7 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
     SLIM_ASSIGN(const RoundingLoss rounding,
                 ChangeDType(view, dtype, out.data.bytes().subspan(i * row_bytes, row_bytes),
                             loss.worst_relative_error));
-    if (rounding.to_zero > 0 && AllZero(out.data.bytes().subspan(i * row_bytes, row_bytes))) {
+    if (rounding.to_zero > 0 && rounding.to_zero == NonZero(row)) {
       return InputError("CV-underflow",
                         fmt::format("all values of row {} become zero in {}", i, DTypeName(dtype)),
                         "take bf16 or fp32");

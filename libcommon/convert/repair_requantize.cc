@@ -43,11 +43,14 @@ Tensor ScaleBiasTensor(const RowCodes& rows, const ScaleBiasForm& form) {
   return out;
 }
 
-Result<Tensor> MakeRole(Role role, RowCodes rows, const ScaleBiasForm& form, Int4Packing packing) {
+Result<Tensor> MakeRole(const LayerReader& reader, const LogicalLayer& layer, Role role,
+                        const ScaleBiasForm& form, Int4Packing packing) {
+  if (role == Role::kWeightOffset)
+    return Tensor::FromFloats({layer.n(), 1}, std::vector<float>(layer.n()));
+  SLIM_ASSIGN(const RowCodes rows, QuantizeRows(reader, layer));
   if (role == Role::kWeight) return PackInt4(rows.codes, packing);
   if (role == Role::kScaleBias) return ScaleBiasTensor(rows, form);
-  if (role == Role::kWeightOffset) std::ranges::fill(rows.scales, 0.0F);
-  return Tensor::FromFloats({rows.scales.size(), 1}, rows.scales);
+  return Tensor::FromFloats({layer.n(), 1}, rows.scales);
 }
 
 // The widest side of [-128, 127] around `offset`, over 127.
@@ -84,10 +87,8 @@ Result<double> LayerRepair::QuantizePerChannel(const std::string& module, bool p
     plan.sqnr_db = measured.loss.SqnrDb();
     plan.reason = "int4 codes with one scale a row, from codes with scales of groups";
     plan.work_bytes = 4 * layer->n() * layer->k();
-    plan.make = [reader = reader_, layer, role, form,
-                 packing](const Checkpoint&) -> Result<Tensor> {
-      SLIM_ASSIGN(RowCodes rows, QuantizeRows(*reader, *layer));
-      return MakeRole(role, std::move(rows), form, packing);
+    plan.make = [reader = reader_, layer, role, form, packing](const Checkpoint&) {
+      return MakeRole(*reader, *layer, role, form, packing);
     };
     kept.push_back(std::move(plan));
   };

@@ -20,7 +20,13 @@ std::optional<LabelMeaning> MeaningOf(std::string_view label) {
 
 LayerTable::LayerTable(const Checkpoint& checkpoint, ThreadPool& pool) : checkpoint_(checkpoint) {
   pool.ParallelFor(2, 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) i == 0 ? GroupTensors() : ReadLabels();
+    for (uint64_t i = begin; i < end; ++i) {
+      if (i == 0) {
+        GroupTensors();
+      } else {
+        ReadLabels();
+      }
+    }
   });
   LabelLayers();
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <span>
+#include <vector>
 
 #include "base/checked.h"
 #include "base/text.h"
@@ -54,32 +54,24 @@ constexpr auto kParts = [] {
   });
 }();
 
-std::span<const DType> Members(DTypeSet set) {
+// In the order of DTypeSet.
+const std::array<std::vector<DType>, 8>& MembersOfSets() {
   using enum DType;
-  static constexpr std::array kFloatsAndI8 = {kF32, kF16, kBF16, kI8};
-  static constexpr std::array kScales = {kF32, kI64};
-  static constexpr std::array kOthers = {kU8, kI32, kF8E4M3};
-  constexpr std::span<const DType> kFloats(kFloatsAndI8);
-  constexpr std::span<const DType> kOther(kOthers);
-  switch (set) {
-    case DTypeSet::kI8:
-      return kFloats.last(1);
-    case DTypeSet::kU8:
-      return kOther.first(1);
-    case DTypeSet::kI32:
-      return kOther.subspan(1, 1);
-    case DTypeSet::kI64:
-      return std::span(kScales).last(1);
-    case DTypeSet::kF8E4M3:
-      return kOther.last(1);
-    case DTypeSet::kFloats:
-      return kFloats.first(3);
-    case DTypeSet::kFloatsOrI8:
-      return kFloats;
-    case DTypeSet::kF32OrI64:
-      return kScales;
-  }
-  return {};
+  static const std::array<std::vector<DType>, 8> sets = {{
+      {kI8},
+      {kU8},
+      {kI32},
+      {kI64},
+      {kF8E4M3},
+      {kF32, kF16, kBF16},
+      {kF32, kF16, kBF16, kI8},
+      {kF32, kI64},
+  }};
+  return sets;
+}
+
+const std::vector<DType>& Members(DTypeSet set) {
+  return MembersOfSets()[static_cast<size_t>(set)];
 }
 
 bool IsMember(DTypeSet set, DType dtype) {

@@ -19,6 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from scenes import BIN, GOLDEN, LONG, MODEL, SCENES, Stage, snapshot  # noqa: E402
 from checkpoint_files import Tensor, read_safetensors, tensor, write_safetensors  # noqa: E402
+from measured_run import run_measured  # noqa: E402
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 HAS_STRACE = shutil.which("strace") and subprocess.run(["strace", "-o", "/dev/null", "true"], check=False, capture_output=True).returncode == 0
@@ -401,18 +402,10 @@ class Memory(Folder):
             for words in (["slim-verify", "--deep", "model"], ["slim-quant", "model", "-o", "out", "--type", "w8a16", "--no-fsync"],
                           ["slim-convert", "model", "-o", "out", "--to", "gguf", "--no-fsync"]):
                 with self.subTest(words=words, threads=threads):
-                    code, peak, error = self.peak([*words, "-q", "--threads", str(threads)])
+                    run = run_measured([BIN / words[0], *words[1:], "-q", "--threads", str(threads)], cwd=self.folder)
                     shutil.rmtree(self.folder / "out", ignore_errors=True)
-                    self.assertIn(code, (0, 1) if "slim-verify" in words else (0,), error)
-                    self.assertLessEqual(peak, limit >> 20, f"{words[0]}: {peak:.0f} MiB")
-
-    def peak(self, words):
-        starter = ("import os, sys\npid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)\n_, status, usage = os.wait4(pid, 0)\n"
-                   "print(os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024)")
-        result = subprocess.run([sys.executable, "-I", "-S", "-c", starter, BIN / words[0], *words[1:]], cwd=self.folder, capture_output=True,
-                                text=True, timeout=300, check=True)
-        code, peak = result.stdout.split()[-2:]
-        return int(code), float(peak), result.stderr[-500:]
+                    self.assertIn(run.code, (0, 1) if "slim-verify" in words else (0,), run.error)
+                    self.assertLessEqual(run.peak, limit, f"{words[0]}: {run.peak >> 20} MiB")
 
 
 if __name__ == "__main__":

@@ -37,24 +37,29 @@ class PackedInputs : public ModuleLayers {
 
 // A value of another kind means something to its writer that nobody here knows.
 Status PackedInputs::CheckKinds(const Json& config) const {
-  const auto wrong = [&](std::string_view key, const Json& value, std::string_view wanted) {
-    return BadConfig(
-        fmt::format("quantization_config: {} is {}, wanted {}", key, DumpJson(value), wanted));
+  struct Kind {
+    std::string_view wanted;
+    bool (*holds)(const Json&);
   };
-  for (const std::string_view key : {"sym", "desc_act", "zero_point"}) {
+  static constexpr Kind kBool = {"true or false",
+                                 [](const Json& v) { return v.AsBool().has_value(); }};
+  static constexpr Kind kText = {"a text", [](const Json& v) { return v.is_string(); }};
+  static constexpr Kind kInteger = {"an integer",
+                                    [](const Json& v) { return v.AsInteger().has_value(); }};
+  static constexpr std::pair<std::string_view, const Kind&> kKeys[] = {
+      {"sym", kBool},
+      {"desc_act", kBool},
+      {"zero_point", kBool},
+      {"version", kText},
+      {"checkpoint_format", kText},
+      {"group_size", kInteger},
+      {"q_group_size", kInteger},
+  };
+  for (const auto& [key, kind] : kKeys) {
     const Json* value = config.Find(key);
-    if (value != nullptr && !value->is_null() && !value->AsBool())
-      return wrong(key, *value, "true or false");
-  }
-  for (const std::string_view key : {"version", "checkpoint_format"}) {
-    const Json* value = config.Find(key);
-    if (value != nullptr && !value->is_null() && !value->is_string())
-      return wrong(key, *value, "a text");
-  }
-  for (const std::string_view key : {"group_size", "q_group_size"}) {
-    const Json* value = config.Find(key);
-    if (value != nullptr && !value->is_null() && !value->AsInteger())
-      return wrong(key, *value, "an integer");
+    if (value == nullptr || value->is_null() || kind.holds(*value)) continue;
+    return BadConfig(fmt::format("quantization_config: {} is {}, wanted {}", key, DumpJson(*value),
+                                 kind.wanted));
   }
   return {};
 }

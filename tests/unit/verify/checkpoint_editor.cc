@@ -110,6 +110,22 @@ void ReplaceInFile(const std::string& path, const std::string& from, const std::
   WriteText(path, text.replace(at, from.size(), to));
 }
 
+void ChangePage(const std::string& directory,
+                const std::function<void(std::string& file, uint64_t page_begin)>& change) {
+  constexpr uint64_t kPage = 4096;
+  std::string path;
+  uint64_t page_begin = 0;
+  {
+    const auto checkpoint = Checkpoint::Open(directory);
+    const TensorEntry* entry = checkpoint->Find("lm_head.weight");
+    path = checkpoint->shards()[entry->shard].file.path();
+    page_begin = (entry->offset + 2 * kPage - 1) / kPage * kPage;
+  }
+  std::string text = ReadAll(path);
+  change(text, page_begin);
+  WriteText(path, text);
+}
+
 const Finding* Find(const VerifyReport& report, std::string_view rule) {
   const auto found = std::ranges::find(report.findings, rule, &Finding::rule);
   return found == report.findings.end() ? nullptr : &*found;

@@ -64,6 +64,11 @@ class CheckpointEditor {
 // The first place of a file that has it.
 void ReplaceInFile(const std::string& path, const std::string& from, const std::string& to);
 
+// Rewrites the file that holds lm_head.weight. The page of 4096 bytes is inside that tensor, at a
+// border of the file's pages and not its first.
+void ChangePage(const std::string& directory,
+                const std::function<void(std::string& file, uint64_t page_begin)>& change);
+
 // The first finding of a rule, or null.
 const Finding* Find(const VerifyReport& report, std::string_view rule);
 

@@ -281,26 +281,18 @@ const Case kLayerCases[] = {
 };
 
 // ---- values
-// Overwrites the second whole page of the file inside lm_head.weight with what stands at `from`
-// pages after it, or with zeros.
+
+// A page of lm_head.weight becomes what stands `from` pages after it, or zeros.
 void SpoilPage(const std::string& directory, std::optional<int> from) {
   constexpr uint64_t kPage = 4096;
-  std::string path;
-  uint64_t at = 0;
-  {
-    const auto checkpoint = Checkpoint::Open(directory);
-    const TensorEntry* entry = checkpoint->Find("lm_head.weight");
-    path = checkpoint->shards()[entry->shard].file.path();
-    at = (entry->offset + 2 * kPage - 1) / kPage * kPage;
-  }
-  std::string text = ReadAll(path);
-  std::string page(kPage, '\0');
-  if (from) page = text.substr(at + static_cast<uint64_t>(*from) * kPage, kPage);
-  text.replace(at, kPage, page);
-  // Chance must not continue the zeros.
-  text[at - 1] |= 1;
-  text[at + kPage] |= 1;
-  std::ofstream(path, std::ios::binary) << text;
+  ChangePage(directory, [&](std::string& file, uint64_t at) {
+    std::string page(kPage, '\0');
+    if (from) page = file.substr(at + static_cast<uint64_t>(*from) * kPage, kPage);
+    file.replace(at, kPage, page);
+    // Chance must not continue the zeros.
+    file[at - 1] |= 1;
+    file[at + kPage] |= 1;
+  });
 }
 
 const Case kValueCases[] = {

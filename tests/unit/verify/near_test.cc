@@ -274,22 +274,6 @@ const NearCase kLayerCases[] = {
 
 // ---- values
 
-// A page of lm_head.weight, which begins at a border of the file's pages, as `change` makes it.
-void ChangePage(const std::string& directory,
-                void (*change)(std::string& file, uint64_t page_begin)) {
-  std::string path;
-  uint64_t at = 0;
-  {
-    const auto checkpoint = Checkpoint::Open(directory);
-    const TensorEntry* entry = checkpoint->Find("lm_head.weight");
-    path = checkpoint->shards()[entry->shard].file.path();
-    at = (entry->offset + 2 * 4096 - 1) / 4096 * 4096;
-  }
-  std::string text = ReadAll(path);
-  change(text, at);
-  std::ofstream(path, std::ios::binary) << text;
-}
-
 std::string& Codes(CheckpointEditor& e) { return e[kUp + ".weight"].bytes; }
 
 const NearCase kValueCases[] = {
