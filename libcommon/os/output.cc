@@ -100,6 +100,14 @@ Error ExistsError(const std::string& path) {
   return SystemError(path, "already exists", 0).WithHint("--force replaces it");
 }
 
+// What streams nothing must not surprise with a file of that name.
+Status CheckIsPath(const std::string& output) {
+  if (output.empty()) return UsageError("the output path is empty");
+  if (output != "-") return {};
+  return UsageError("this output cannot go to standard output",
+                    "give it a name; ./- is one, too");
+}
+
 }  // namespace
 
 OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); }
@@ -133,7 +141,7 @@ Status OutputFile::Close() {
 
 Result<OutputDirectory> OutputDirectory::Create(const std::string& target,
                                                 const OutputOptions& options, Listener& listener) {
-  if (target.empty()) return UsageError("the output path is empty");
+  SLIM_TRY(CheckIsPath(target));
   std::string name = target;
   while (name.size() > 1 && name.ends_with('/')) name.pop_back();
   name = FollowLink(name);
@@ -320,6 +328,7 @@ Status OutputDirectory::Commit() {
 }
 
 Status CheckFileAbsent(const std::string& path, const OutputOptions& options) {
+  SLIM_TRY(CheckIsPath(path));
   if (!options.force && KindOf(path) != FileKind::kMissing) return ExistsError(path);
   return {};
 }

@@ -94,7 +94,7 @@ class OutputDirectory {
   bool found_ = false;
 };
 
-// The refusal of WriteFileAtomically for an existing file, to be had before long work.
+// The refusal of WriteFileAtomically for an existing file and for "-", to be had before long work.
 Status CheckFileAbsent(const std::string& path, const OutputOptions& options);
 
 // A single file, written whole: temporary name beside it, flush, rename. Refuses an existing file

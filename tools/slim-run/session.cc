@@ -84,11 +84,7 @@ Status Session::Load() {
     server_.emplace(command_.http);
     SLIM_TRY(server_->Bind());
   }
-  if (!command_.logits.empty() && !command_.write.force &&
-      KindOf(command_.logits) != FileKind::kMissing) {
-    return SystemError(command_.logits, "would be overwritten", EEXIST)
-        .WithHint("give --force, or another name");
-  }
+  if (!command_.logits.empty()) SLIM_TRY(CheckFileAbsent(command_.logits, command_.write));
   for (const std::string* output : {&command_.logits, &command_.dump}) {
     if (!output->empty()) SLIM_TRY(CheckOutputApart(command_.model, *output));
   }

@@ -76,7 +76,7 @@ constexpr Flag kFlags[] = {
      .choices = kFormats},
     {.name = "output",
      .kind = FlagKind::kText,
-     .help = "write the report to a file, which appears complete or not at all",
+     .help = "write the report to a file instead of standard output",
      .value = "FILE",
      .group = kOutput,
      .letter = 'o'},
@@ -260,9 +260,10 @@ Result<VerifyCommand> ReadVerifyCommand(const Arguments& arguments) {
   command.config = arguments.Text("config");
   command.manifest.threads = command.options.threads;
   command.output = arguments.Text("output");
+  if (command.output == "-") command.output.clear();
   command.write.force = arguments.Has("force");
   command.quiet = arguments.Has("quiet");
-  if (arguments.Has("output") && command.output.empty())
+  if (arguments.Has("output") && arguments.Text("output").empty())
     return UsageError("option '--output' has an empty value");
   SLIM_TRY(RuleSelection::Parse(command.options.rules));
   if (command.mode == Mode::kListRules || command.mode == Mode::kListProfiles ||

@@ -4,3 +4,4 @@ slim-verify -o report.txt model
 cat report.txt
 slim-verify -o report.txt model || echo "exit $?"
 slim-verify -o report.txt --force model
+slim-verify -o - model
