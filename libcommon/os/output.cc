@@ -104,8 +104,7 @@ Error ExistsError(const std::string& path) {
 Status CheckIsPath(const std::string& output) {
   if (output.empty()) return UsageError("the output path is empty");
   if (output != "-") return {};
-  return UsageError("this output cannot go to standard output",
-                    "give it a name; ./- is one, too");
+  return UsageError("this output cannot go to standard output", "give it a name; ./- is one, too");
 }
 
 }  // namespace
