@@ -248,6 +248,14 @@ void Planner::PlanDTypes() {
     const std::string change = fmt::format("{} to {}", tensor.FromName(), tensor.ToName());
     tensor.reason = tensor.reason.empty() ? change : tensor.reason + ", " + change;
   }
+  const bool to_bits = std::ranges::any_of(plan_.tensors, [](const TensorPlan& tensor) {
+    return tensor.from == DType::kF32 && tensor.to == DType::kI64;
+  });
+  if (to_bits) {
+    plan_.notes.emplace_back(
+        "deq_scale in I64: the file keeps every bit, the operators of the NPU multiply by its "
+        "first 10 of the mantissa, up to 2^-10 less (mask 0xFFFFE000)");
+  }
 }
 
 Status Planner::MeasureLoss() {

@@ -1,6 +1,8 @@
 // Decisions of the planner that the golden tests do not show.
 #include "convert/plan.h"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 
 #include "convert/testing.h"
@@ -50,6 +52,7 @@ TEST(Plan, DTypeKeepsBiasesOfQuantizedLayersInAscendV1) {
     options.dtype = DType::kF16;
     const auto plan = Plan(Golden("one-click/mini-qwen2-bfloat16/w8a8-static"), options);
     ASSERT_TRUE(plan.ok()) << plan.error().ToString();
+    EXPECT_THAT(plan->notes, testing::Contains(testing::HasSubstr("0xFFFFE000")));
     for (const TensorPlan& tensor : plan->tensors) {
       EXPECT_TRUE(!tensor.name.ends_with("q_proj.bias") || tensor.to == wanted) << tensor.name;
       EXPECT_TRUE(!tensor.name.ends_with("deq_scale") || tensor.to == DType::kI64) << tensor.name;
