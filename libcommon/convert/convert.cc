@@ -182,7 +182,12 @@ Status Conversion::JudgeForLoader(const std::string& path) {
   std::erase_if(report.findings, [](const Finding& f) { return f.severity != Severity::kError; });
   if (report.findings.empty()) return {};
   needs_repair_ = true;
-  return CannotRepair(report.findings, *options_.loader, FirstSource().path());
+  Error error = CannotRepair(report.findings, *options_.loader, FirstSource().path());
+  const Dialect read = DialectFor(options_.to, *options_.loader);
+  if (options_.same_dialect || read == options_.to) return error;
+  error.hint = fmt::format("--to {} is what this loader reads, not {}", DialectName(read),
+                           DialectName(options_.to));
+  return error;
 }
 
 Status Conversion::Verify(const std::string& path, const std::string& output) {
