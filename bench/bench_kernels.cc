@@ -148,8 +148,11 @@ void BenchInt8(const Size& size, double peak, ThreadPool& pool) {
   const std::vector<int8_t> x(size.t * size.k, int8_t{3});
   const std::vector<std::byte> codes(size.n * size.k, std::byte{0xFB});
   const PackedMatrix w = PackMatrix(DType::kI8, size.n, size.k, codes.data(), size.k);
-  const double seconds =
-      BestSeconds([&] { MatMulInt8Packed(x.data(), size.t, w, pool, [](const Int8Sums&) {}); });
+  PackedCodes packed;
+  const double seconds = BestSeconds([&] {
+    packed.Pack(x.data(), size.t, size.k, pool);
+    MatMulInt8Packed(packed, w, pool, [](const Int8Sums&) {});
+  });
   Report(fmt::format("MatMulInt8Packed t{} n{} k{}", size.t, size.n, size.k),
          2.0 * static_cast<double>(size.t * size.n * size.k), static_cast<double>(w.data.size()),
          seconds, peak);

@@ -163,6 +163,7 @@ Result<Checkpoint> Checkpoint::OpenAssembled(const std::string& path,
 
 void Checkpoint::Show(std::shared_ptr<const ShownLayers> layers) {
   tensors_ = layers->Entries();
+  made_notes_.insert(made_notes_.end(), layers->notes().begin(), layers->notes().end());
   shown_ = std::move(layers);
   IndexNames();
 }

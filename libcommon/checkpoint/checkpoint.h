@@ -108,8 +108,8 @@ class Checkpoint {
   const std::vector<DirectoryEntry>& side_files() const { return side_files_; }
   const std::vector<DirectoryEntry>& listing() const { return listing_; }
   bool HasFile(std::string_view name) const;
-  // Side files that the container carries and the directory has none of; what was made from it and
-  // what could not be is in notes.
+  // Side files that the container carries and the directory has none of. The notes say what was
+  // made from it, what could not be, and what layers that are shown otherwise leave out.
   const std::vector<MadeFile>& made_files() const { return made_files_; }
   const std::vector<std::string>& made_notes() const { return made_notes_; }
   // A side file's content; IN-missing when it is not there.

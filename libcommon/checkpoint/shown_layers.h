@@ -37,6 +37,9 @@ class ShownLayers {
   // Of an entry of Entries(); offset and size in bytes of what is shown.
   Status ReadPart(const TensorEntry& entry, std::span<std::byte> to, uint64_t offset) const;
 
+  // What the reader left out.
+  const std::vector<std::string>& notes() const { return reader_->notes(); }
+
   Status CheckUnchanged() const;
   std::string FilesIdentity() const;
 

@@ -82,6 +82,11 @@ class Comparing {
   Status Open() {
     SLIM_ASSIGN(first_, OpenModelAt(options_.first));
     SLIM_ASSIGN(second_, OpenModelAt(options_.second));
+    for (const auto* model : {&first_, &second_}) {
+      const Checkpoint& checkpoint = (*model)->checkpoint;
+      for (const std::string& note : checkpoint.made_notes())
+        listener_.Note(fmt::format("{}: {}", Escape(checkpoint.path()), note));
+    }
     SLIM_TRY(CheckSameVocabularySize(*first_, *second_));
     SLIM_ASSIGN(tokenizer_, SharedTokenizer::Load(first_->checkpoint, first_->config,
                                                   second_->checkpoint, second_->config, listener_));

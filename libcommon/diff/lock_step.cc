@@ -6,8 +6,8 @@
 #include <cassert>
 #include <utility>
 
-#include "kernels/reduce.h"
 #include "os/interrupt.h"
+#include "run/finite.h"
 
 namespace slim {
 namespace {
@@ -33,7 +33,7 @@ Result<std::span<const float>> LogitComparison::Logits(LogitSource& source,
     return logits;
   }
   assert(logits->size() == tokens.size() * source.vocabulary());
-  if (!AllFinite(logits->data(), logits->size()))
+  if (!AllFiniteOn(*pool_, logits->data(), logits->size()))
     non_finite_ = NonFinite{side, where, "the logits have a NaN or an infinity"};
   return logits;
 }

@@ -7,8 +7,9 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/exp_rows.h"
 #include "kernels/math.h"
+#include "kernels/reduce.h"
+#include "kernels/row_pair.h"
 
 namespace slim {
 namespace {
@@ -28,29 +29,26 @@ constexpr std::array<std::pair<Metric, std::string_view>, 9> kNames = {{
 constexpr uint64_t kTopCount = 5;
 
 uint64_t FirstLargest(const float* row, uint64_t count) {
-  return static_cast<uint64_t>(std::max_element(row, row + count) - row);
+  return static_cast<uint64_t>(std::find(row, row + count, FindMinMax(row, count).max) - row);
 }
 
-// Σ ab, Σ a², Σ b², Σ (a − b)².
 void CompareRaw(const float* first, const float* second, uint64_t vocabulary,
                 PositionMetrics& metrics) {
-  double product = 0;
-  double first_square = 0;
-  double second_square = 0;
-  for (uint64_t i = 0; i < vocabulary; ++i) {
-    const double a = first[i];
-    const double b = second[i];
-    product += a * b;
-    first_square += a * a;
-    second_square += b * b;
-    metrics.squared_error += (a - b) * (a - b);
-  }
-  if (first_square == 0 || second_square == 0) {
-    metrics.cosine = first_square == second_square ? 1 : 0;
+  const RowPairSums sums = SumRowPair(first, second, vocabulary);
+  metrics.squared_error = sums.squared_error;
+  if (sums.first_square == 0 || sums.second_square == 0) {
+    metrics.cosine = sums.first_square == sums.second_square ? 1 : 0;
     return;
   }
   // One root of the product, which is exact where both squares are equal: equal rows have cosine 1.
-  metrics.cosine = std::clamp(product / std::sqrt(first_square * second_square), -1.0, 1.0);
+  const double norms = std::sqrt(sums.first_square * sums.second_square);
+  metrics.cosine = std::clamp(sums.product / norms, -1.0, 1.0);
+}
+
+// Tokens that `row` puts before `token`: larger ones, and of equal ones the first.
+uint64_t TokensBefore(const float* row, uint64_t vocabulary, uint64_t token) {
+  return CountAbove(row, vocabulary, row[token]) +
+         static_cast<uint64_t>(std::count(row, row + token, row[token]));
 }
 
 // Of f(mean): f's value and the mean's error times f'.
@@ -104,35 +102,16 @@ PositionMetrics ComparePosition(const float* first, const float* second, uint64_
   const double first_max = first[first_top];
   const double second_max = second[second_top];
   metrics.same_top1 = first_top == second_top;
-  double first_sum = 0;
-  double second_sum = 0;
-  double weighted = 0;  // Σ exp(a) (a − b), both relative to their largest
-  uint64_t better = 0;  // tokens that second puts before first's choice
-  constexpr uint64_t kTogether = 512;
-  double first_exponentials[kTogether];
-  double second_exponentials[kTogether];
-  for (uint64_t begin = 0; begin < vocabulary; begin += kTogether) {
-    const uint64_t count = std::min(kTogether, vocabulary - begin);
-    ExpDifferences(first + begin, count, first_max, first_exponentials);
-    ExpDifferences(second + begin, count, second_max, second_exponentials);
-    for (uint64_t i = 0; i < count; ++i) {
-      const double a = first[begin + i] - first_max;
-      const double b = second[begin + i] - second_max;
-      first_sum += first_exponentials[i];
-      second_sum += second_exponentials[i];
-      weighted += first_exponentials[i] * (a - b);
-    }
-  }
-  for (uint64_t i = 0; i < vocabulary; ++i)
-    better += second[i] > second[first_top] || (second[i] == second[first_top] && i < first_top);
-  const double first_log = LogD(first_sum);
-  const double second_log = LogD(second_sum);
-  metrics.in_top5 = better < kTopCount;
+  const RowPairExponentials sums =
+      SumExponentials(first, first_max, second, second_max, vocabulary);
+  const double first_log = LogD(sums.first);
+  const double second_log = LogD(sums.second);
+  metrics.in_top5 = TokensBefore(second, vocabulary, first_top) < kTopCount;
   metrics.first_top = static_cast<int32_t>(first_top);
   metrics.second_top = static_cast<int32_t>(second_top);
-  metrics.first_top_p = 1 / first_sum;
-  metrics.second_top_p = 1 / second_sum;
-  metrics.kl = std::max(weighted / first_sum - (first_log - second_log), 0.0);
+  metrics.first_top_p = 1 / sums.first;
+  metrics.second_top_p = 1 / sums.second;
+  metrics.kl = std::max(sums.weighted / sums.first - (first_log - second_log), 0.0);
   if (target) {
     metrics.first_nll = first_log - (first[*target] - first_max);
     metrics.second_nll = second_log - (second[*target] - second_max);

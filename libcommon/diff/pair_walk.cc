@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/text.h"
@@ -27,6 +28,20 @@ uint64_t LargestBlock(const OpenModel& model, Backend backend) {
 uint64_t WidestRow(const ModelConfig& config) {
   return std::max(
       {config.intermediate_size, config.hidden_size, config.num_heads * config.head_dim});
+}
+
+// What load(side) gives for both models, side by side: a thread alone does not reach the speed of
+// memory.
+template <class T, class Load>
+Result<std::pair<T, T>> LoadBoth(ThreadPool& pool, const Load& load) {
+  std::optional<Result<T>> parts[2];
+  pool.ParallelFor(2, 1, [&](uint64_t begin, uint64_t end) {
+    for (; begin < end; ++begin) parts[begin] = load(begin == 0 ? Side::kFirst : Side::kSecond);
+  });
+  for (auto& part : parts) {
+    if (!part->ok()) return std::move(*part).error();
+  }
+  return std::pair<T, T>(std::move(*parts[0]).value(), std::move(*parts[1]).value());
 }
 
 }  // namespace
@@ -154,36 +169,47 @@ Status PairWalk::RunBatch(std::span<const std::vector<int32_t>> windows, uint64_
 
 Status PairWalk::LoadHeads() {
   if (first_head_) return {};
-  SLIM_ASSIGN(first_head_, LoadHead(*first_, options_.backend));
-  SLIM_ASSIGN(second_head_, LoadHead(*second_, options_.backend));
+  const auto load = [this](Side side) {
+    return LoadHead(side == Side::kFirst ? *first_ : *second_, options_.backend);
+  };
+  SLIM_ASSIGN(auto heads, LoadBoth<OutputHead>(*pool_, load));
+  first_head_ = std::move(heads.first);
+  second_head_ = std::move(heads.second);
   return {};
 }
 
-Status PairWalk::ProbeBlock(uint64_t layer, HiddenWalk& first, HiddenWalk& second,
-                            uint64_t first_window) {
-  // Every linear is looked at by name: experts are all there.
-  SLIM_ASSIGN(DecoderBlock first_block,
-              LoadBlock(*first_, layer, options_.backend, ExpertStorage::kResident));
-  SLIM_ASSIGN(DecoderBlock second_block,
-              LoadBlock(*second_, layer, options_.backend, ExpertStorage::kResident));
+Status PairWalk::ProbeBlock(DecoderBlock& first_block, DecoderBlock& second_block,
+                            HiddenWalk& first, HiddenWalk& second, uint64_t first_window) {
   SLIM_TRY(probe_.Forward(first_block, second_block, first, second, OptionsOf(Side::kFirst),
                           OptionsOf(Side::kSecond)));
-  first.CheckFinite(layer, first_window, non_finite_);
-  second.CheckFinite(layer, first_window, non_finite_);
+  first.CheckFinite(first_block.layer(), first_window, non_finite_);
+  second.CheckFinite(second_block.layer(), first_window, non_finite_);
   return {};
 }
 
 Status PairWalk::Blocks(HiddenWalk& first, HiddenWalk& second, uint64_t first_window) {
   const uint64_t layers = std::max(first_->config.num_layers, second_->config.num_layers);
+  // Every linear is looked at by name: experts are all there.
+  using Loaded = std::optional<DecoderBlock>;
+  const ExpertStorage storage =
+      options_.layers ? ExpertStorage::kResident : ExpertStorage::kStreamed;
   for (uint64_t layer = 0; layer < layers && !non_finite_; ++layer) {
+    const auto load = [&](Side side) -> Result<Loaded> {
+      const OpenModel& model = side == Side::kFirst ? *first_ : *second_;
+      if (layer >= model.config.num_layers) return Loaded();
+      SLIM_ASSIGN(DecoderBlock block, LoadBlock(model, layer, options_.backend, storage));
+      return Loaded(std::move(block));
+    };
+    SLIM_ASSIGN(auto blocks, LoadBoth<Loaded>(*pool_, load));
     if (options_.layers) {
-      SLIM_TRY(ProbeBlock(layer, first, second, first_window));
+      SLIM_TRY(ProbeBlock(*blocks.first, *blocks.second, first, second, first_window));
     } else {
-      for (HiddenWalk* walk : {&first, &second}) {
-        if (layer >= walk->model().config.num_layers || non_finite_) continue;
-        SLIM_ASSIGN(const DecoderBlock block,
-                    LoadBlock(walk->model(), layer, options_.backend, ExpertStorage::kStreamed));
-        SLIM_TRY(walk->Forward(block, OptionsOf(walk->side()), *pool_, first_window, non_finite_));
+      const std::pair<HiddenWalk*, const Loaded*> walks[] = {{&first, &blocks.first},
+                                                             {&second, &blocks.second}};
+      for (const auto& [walk, block] : walks) {
+        if (!*block || non_finite_) continue;
+        SLIM_TRY(
+            walk->Forward(**block, OptionsOf(walk->side()), *pool_, first_window, non_finite_));
       }
     }
     listener_->Progress("blocks", layer + 1, layers);

@@ -57,7 +57,8 @@ class PairWalk {
                   uint64_t total);
   Status Blocks(HiddenWalk& first, HiddenWalk& second, uint64_t first_window);
   Status LoadHeads();
-  Status ProbeBlock(uint64_t layer, HiddenWalk& first, HiddenWalk& second, uint64_t first_window);
+  Status ProbeBlock(DecoderBlock& first_block, DecoderBlock& second_block, HiddenWalk& first,
+                    HiddenWalk& second, uint64_t first_window);
   BlockOptions OptionsOf(Side side);
 
   const OpenModel* first_;

@@ -80,22 +80,23 @@ constexpr size_t kTileVectors = kParts == 1 ? 4 : 2;
 
 template <size_t kRows>
 HWY_INLINE void TileRow(const float* a, uint64_t a_stride, const float* b, uint64_t width,
-                        uint64_t depth, bool add, float* c, uint64_t c_stride) {
+                        uint64_t columns, uint64_t depth, bool add, float* c) {
   uint64_t j = 0;
-  for (; j + kTileVectors * kWidth <= width; j += kTileVectors * kWidth)
-    Tile<kRows, kTileVectors>(a, a_stride, b + j, width, depth, add, c + j, c_stride);
-  for (; j < width; j += kWidth)
-    Tile<kRows, 1>(a, a_stride, b + j, width, depth, add, c + j, c_stride);
+  for (; j + kTileVectors * kWidth <= columns; j += kTileVectors * kWidth)
+    Tile<kRows, kTileVectors>(a, a_stride, b + j, width, depth, add, c + j, width);
+  for (; j < columns; j += kWidth)
+    Tile<kRows, 1>(a, a_stride, b + j, width, depth, add, c + j, width);
 }
 
-// c [rows, width] (+)= a [rows, depth] times b [depth, width]; width is a multiple of kLanes.
+// The first `columns`, a multiple of kLanes, of c [rows, width] (+)= a [rows, depth] times b
+// [depth, width].
 HWY_INLINE void Product(const float* a, uint64_t a_stride, uint64_t rows, const float* b,
-                        uint64_t width, uint64_t depth, bool add, float* c) {
+                        uint64_t width, uint64_t columns, uint64_t depth, bool add, float* c) {
   uint64_t r = 0;
   for (; r + kTileRows <= rows; r += kTileRows)
-    TileRow<kTileRows>(a + r * a_stride, a_stride, b, width, depth, add, c + r * width, width);
+    TileRow<kTileRows>(a + r * a_stride, a_stride, b, width, columns, depth, add, c + r * width);
   for (; r < rows; ++r)
-    TileRow<1>(a + r * a_stride, a_stride, b, width, depth, add, c + r * width, width);
+    TileRow<1>(a + r * a_stride, a_stride, b, width, columns, depth, add, c + r * width);
 }
 
 // One row of scores, of which [from, to) count, to exponentials relative to the running maximum.
@@ -120,7 +121,7 @@ HWY_INLINE float Exponentials(float* scores, uint64_t from, uint64_t to, float& 
       sum.part[p] = hn::Add(sum.part[p], e);
     }
   }
-  const float factor = ExpF(max - new_max);
+  const float factor = max == new_max ? 1.0F : ExpF(max - new_max);
   max = new_max;
   total = total * factor + FoldLanes(sum);
   return factor;
@@ -142,15 +143,52 @@ HWY_INLINE const float* PaddedValues(const AttentionRows& job, uint64_t base, ui
   return work.values.data();
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// to [4, kKeys] = from [4, stride] transposed, both from their first column on.
+HWY_INLINE void Transpose4x4(const float* from, uint64_t stride, float* to) {
+  const hn::FixedTag<float, 4> four;
+  const hn::Repartition<double, decltype(four)> pairs;
+  const auto row = [&](uint64_t i) HWY_ATTR { return hn::LoadU(four, from + i * stride); };
+  const auto as_pairs = [&](auto v) HWY_ATTR { return hn::BitCast(pairs, v); };
+  const auto low01 = as_pairs(hn::InterleaveLower(four, row(0), row(1)));
+  const auto low23 = as_pairs(hn::InterleaveLower(four, row(2), row(3)));
+  const auto high01 = as_pairs(hn::InterleaveUpper(four, row(0), row(1)));
+  const auto high23 = as_pairs(hn::InterleaveUpper(four, row(2), row(3)));
+  const auto store = [&](auto v, uint64_t i)
+                         HWY_ATTR { hn::StoreU(hn::BitCast(four, v), four, to + i * kKeys); };
+  store(hn::InterleaveLower(pairs, low01, low23), 0);
+  store(hn::InterleaveUpper(pairs, low01, low23), 1);
+  store(hn::InterleaveLower(pairs, high01, high23), 2);
+  store(hn::InterleaveUpper(pairs, high01, high23), 3);
+}
+#endif
+
+// keys [count, dim] to columns [dim, kKeys], zeros behind them.
+HWY_INLINE void TransposeKeys(const float* keys, uint64_t count, uint64_t dim, float* columns) {
+  uint64_t whole_keys = 0;
+  uint64_t whole_dims = 0;
+#if HWY_TARGET != HWY_SCALAR
+  whole_keys = count / 4 * 4;
+  whole_dims = dim / 4 * 4;
+  for (uint64_t i = 0; i < whole_keys; i += 4) {
+    for (uint64_t d = 0; d < whole_dims; d += 4)
+      Transpose4x4(keys + i * dim + d, dim, columns + d * kKeys + i);
+  }
+#endif
+  for (uint64_t d = 0; d < dim; ++d) {
+    float* const column = columns + d * kKeys;
+    for (uint64_t i = d < whole_dims ? whole_keys : 0; i < count; ++i)
+      column[i] = keys[i * dim + d];
+    std::fill(column + count, column + kKeys, 0.0F);
+  }
+}
+
 void Block(const AttentionRows& job, uint64_t base, uint64_t count, uint64_t width,
            Workspace& work) {
   const float* keys = job.keys + base * job.key_dim;
-  for (uint64_t d = 0; d < job.key_dim; ++d) {
-    float* column = work.keys.data() + d * kKeys;
-    for (uint64_t i = 0; i < count; ++i) column[i] = keys[i * job.key_dim + d];
-    std::fill(column + count, column + kKeys, 0.0F);
-  }
-  Product(job.queries, job.key_dim, job.rows, work.keys.data(), kKeys, job.key_dim, false,
+  TransposeKeys(keys, count, job.key_dim, work.keys.data());
+  const uint64_t columns = (count + kLanes - 1) / kLanes * kLanes;
+  Product(job.queries, job.key_dim, job.rows, work.keys.data(), kKeys, columns, job.key_dim, false,
           work.scores.data());
   for (uint64_t r = 0; r < job.rows; ++r) {
     const uint64_t from = std::clamp(job.begin[r], base, base + kKeys) - base;
@@ -160,13 +198,18 @@ void Block(const AttentionRows& job, uint64_t base, uint64_t count, uint64_t wid
     if (factor != 1.0F) Multiply(work.sums.data() + r * width, width, factor);
   }
   Product(work.scores.data(), kKeys, job.rows, PaddedValues(job, base, count, width, work), width,
-          count, true, work.sums.data());
+          width, count, true, work.sums.data());
 }
 
 void Rows(const AttentionRows& job, Workspace& work) {
   const uint64_t width = (job.value_dim + kLanes - 1) / kLanes * kLanes;
   const uint64_t first = *std::min_element(job.begin, job.begin + job.rows) / kKeys * kKeys;
   const uint64_t last = *std::max_element(job.end, job.end + job.rows);
+  const uint64_t elements = job.rows * job.key_dim;
+  for (uint64_t i = 0; i < elements; i += kWidth) {
+    const V scaled = hn::Mul(LoadAt(F(), job.queries, i, elements), Splat(job.scale));
+    StoreAt(scaled, F(), job.queries, i, elements);
+  }
   work.keys.resize(job.key_dim * kKeys);
   work.scores.resize(job.rows * kKeys);
   work.sums.assign(job.rows * width, 0.0F);
@@ -175,8 +218,11 @@ void Rows(const AttentionRows& job, Workspace& work) {
   for (uint64_t base = first; base < last; base += kKeys)
     Block(job, base, std::min(kKeys, last - base), width, work);
   for (uint64_t r = 0; r < job.rows; ++r) {
-    for (uint64_t j = 0; j < job.value_dim; ++j)
-      job.out[r * job.value_dim + j] = work.sums[r * width + j] / work.total[r];
+    float* const out = job.out + r * job.value_dim;
+    for (uint64_t j = 0; j < job.value_dim; j += kWidth) {
+      const V sum = hn::LoadU(F(), work.sums.data() + r * width + j);
+      StoreAt(hn::Div(sum, Splat(work.total[r])), F(), out, j, job.value_dim);
+    }
   }
 }
 

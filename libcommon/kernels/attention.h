@@ -10,7 +10,8 @@
 namespace slim {
 
 struct AttentionRows {
-  const float* queries;  // [rows, key_dim], times the scale of the scores
+  float* queries;  // [rows, key_dim]; multiplied with `scale` in place
+  float scale;     // of the scores
   uint64_t rows;
   const float* keys;    // [positions, key_dim]
   const float* values;  // [positions, value_dim]

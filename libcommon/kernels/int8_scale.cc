@@ -18,8 +18,8 @@ namespace slim {
 namespace HWY_NAMESPACE {
 namespace {
 
-void DynamicRow(const int32_t* sums, uint64_t n, const DynamicScales& scales, float token_scale,
-                float* y) {
+HWY_INLINE void DynamicRow(const int32_t* sums, uint64_t n, const DynamicScales& scales,
+                           float token_scale, float* y) {
   for (uint64_t j = 0; j < n; j += kWidth) {
     V value = hn::Mul(hn::ConvertTo(F(), LoadAt(I(), sums, j, n)), LoadAt(F(), scales.scale, j, n));
     if (scales.correction != nullptr) value = hn::Add(value, LoadAt(F(), scales.correction, j, n));
@@ -30,8 +30,8 @@ void DynamicRow(const int32_t* sums, uint64_t n, const DynamicScales& scales, fl
 }
 
 // Sums of two int32 are exact in double.
-void StaticRow(const int32_t* sums, uint64_t n, const int32_t* quant_bias, const float* deq_scale,
-               float* y) {
+HWY_INLINE void StaticRow(const int32_t* sums, uint64_t n, const int32_t* quant_bias,
+                          const float* deq_scale, float* y) {
   const hn::Half<F> half;
   const hn::Half<I> half_int;
   const hn::Rebind<double, hn::Half<F>> wide;
@@ -47,6 +47,20 @@ void StaticRow(const int32_t* sums, uint64_t n, const int32_t* quant_bias, const
   }
 }
 
+void DynamicRows(const ScaledBlock& block, const DynamicScales& scales, const float* token_scales) {
+  for (uint64_t i = 0; i < block.rows; ++i) {
+    DynamicRow(block.sums + i * block.stride, block.columns, scales, token_scales[i],
+               block.y + i * block.y_stride);
+  }
+}
+
+void StaticRows(const ScaledBlock& block, const int32_t* quant_bias, const float* deq_scale) {
+  for (uint64_t i = 0; i < block.rows; ++i) {
+    StaticRow(block.sums + i * block.stride, block.columns, quant_bias, deq_scale,
+              block.y + i * block.y_stride);
+  }
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace slim
@@ -55,17 +69,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace slim {
 
-HWY_EXPORT(DynamicRow);
-HWY_EXPORT(StaticRow);
+HWY_EXPORT(DynamicRows);
+HWY_EXPORT(StaticRows);
 
-void ScaleDynamicSums(const int32_t* sums, uint64_t n, const DynamicScales& scales,
-                      float token_scale, float* y) {
-  SLIM_DISPATCH(DynamicRow)(sums, n, scales, token_scale, y);
+void ScaleDynamicSums(const ScaledBlock& block, const DynamicScales& scales,
+                      const float* token_scales) {
+  SLIM_DISPATCH(DynamicRows)(block, scales, token_scales);
 }
 
-void ScaleStaticSums(const int32_t* sums, uint64_t n, const int32_t* quant_bias,
-                     const float* deq_scale, float* y) {
-  SLIM_DISPATCH(StaticRow)(sums, n, quant_bias, deq_scale, y);
+void ScaleStaticSums(const ScaledBlock& block, const int32_t* quant_bias, const float* deq_scale) {
+  SLIM_DISPATCH(StaticRows)(block, quant_bias, deq_scale);
 }
 
 }  // namespace slim

@@ -57,43 +57,41 @@ struct Cut {
   }
 };
 
-// Codes of x as Int8Kernels wants them, block after block, and what their sums start from.
-struct PackedCodes {
-  std::vector<std::byte> steps;
-  std::vector<int32_t> starts;
-
-  void Pack(const int8_t* x, uint64_t t, uint64_t k, const Int8Kernels& kernels, const Cut& cut,
-            ThreadPool& pool) {
-    const uint64_t row_bytes = (k + 3) / 4 * kernels.step_bytes;
-    steps.resize(t * row_bytes);
-    starts.resize(t);
-    pool.ParallelFor(cut.blocks, std::max<uint64_t>(1, 8192 / (cut.block_rows * row_bytes + 1)),
-                     [&](uint64_t begin, uint64_t end) {
-                       for (uint64_t i = begin; i < end; ++i) {
-                         const uint64_t row = i * cut.block_rows;
-                         const uint64_t rows = std::min(cut.block_rows, t - row);
-                         kernels.pack(x + row * k, rows, k, steps.data() + row * row_bytes);
-                         for (uint64_t r = row; r < row + rows; ++r)
-                           starts[r] = -kCodeShift * SumInt8(x + r * k, k);
-                       }
-                     });
-  }
-};
-
-// Sums of one block of rows with panels first .. end - 1, given to `visit`.
-void MultiplyBlock(const Int8Kernels& kernels, const PackedCodes& codes, const PackedMatrix& w,
-                   uint64_t row, uint64_t rows, uint64_t first, uint64_t end,
-                   const Int8SumsVisitor& visit) {
-  thread_local std::vector<int32_t> sums;  // kept, so that a call allocates nothing
+// Sums of one block of rows with panels first .. end - 1, in `sums`.
+Int8Sums MultiplyBlock(const Int8Kernels& kernels, const PackedCodes& x, const PackedMatrix& w,
+                       uint64_t row, uint64_t rows, uint64_t first, uint64_t end,
+                       std::vector<int32_t>& sums) {
   const uint64_t stride = (end - first) * kPanelColumns;
   sums.resize(rows * stride);
-  const std::byte* const x = codes.steps.data() + row * w.steps() * kernels.step_bytes;
-  for (uint64_t panel = first; panel < end; ++panel) {
-    kernels.multiply({x, rows, w.panel(panel), w.steps(), codes.starts.data() + row,
+  if (w.k == 0) std::fill(sums.begin(), sums.end(), 0);  // there is no panel to point into
+  for (uint64_t panel = first; panel < end && w.k > 0; ++panel) {
+    kernels.multiply({x.block(row), rows, w.panel(panel), w.steps(), x.starts(row),
                       sums.data() + (panel - first) * kPanelColumns, stride});
   }
   const uint64_t column = first * kPanelColumns;
-  visit({sums.data(), stride, row, rows, column, std::min(w.n, end * kPanelColumns) - column});
+  return {sums.data(), stride, row, rows, column, std::min(w.n, end * kPanelColumns) - column};
+}
+
+// What a thread sums blocks in; kept, so that a call allocates nothing.
+std::vector<int32_t>& SumsOfThread(size_t index) {
+  thread_local std::vector<int32_t> sums[2];
+  return sums[index];
+}
+
+// Calls work(row, rows, first panel, its end) for every block of x's rows and tile of panels.
+// `matrices` of w's shape go through the cache together.
+template <class Work>
+void ForInt8Blocks(const PackedCodes& x, const PackedMatrix& w, uint64_t matrices, ThreadPool& pool,
+                   const Work& work) {
+  assert(w.dtype == DType::kI8 && w.k <= (uint64_t{1} << 16) && w.k == x.k());
+  const Cut cut(x.t(), ChooseInt8Kernels().most_rows, w, w.panel_bytes() * matrices,
+                pool.threads());
+  cut.ForChunks(pool, [&](uint64_t block, uint64_t last, uint64_t first, uint64_t end) {
+    for (; block < last; ++block) {
+      const uint64_t row = block * cut.block_rows;
+      work(row, std::min(cut.block_rows, x.t() - row), first, end);
+    }
+  });
 }
 
 // As many rows of floats, x packed, and `count` columns of x from k on; y has n columns, the last
@@ -125,24 +123,52 @@ void MultiplyBlock(const float* x, const PackedMatrix& w, uint64_t rows, uint64_
 
 }  // namespace
 
-void MatMulInt8Packed(const int8_t* x, uint64_t t, const PackedMatrix& w, ThreadPool& pool,
-                      const Int8SumsVisitor& visit) {
-  assert(w.dtype == DType::kI8 && w.k <= (uint64_t{1} << 16));
-  if (w.k == 0) {
-    const std::vector<int32_t> zeros(w.n);
-    visit({zeros.data(), 0, 0, t, 0, w.n});
-    return;
-  }
-  thread_local PackedCodes codes_of_thread;
-  const PackedCodes& codes = codes_of_thread;
+void PackedCodes::Pack(uint64_t t, uint64_t k, const CodesOfRows& codes_of, ThreadPool& pool) {
   const Int8Kernels& kernels = ChooseInt8Kernels();
-  const Cut cut(t, kernels.most_rows, w, w.panel_bytes(), pool.threads());
-  codes_of_thread.Pack(x, t, w.k, kernels, cut, pool);
-  cut.ForChunks(pool, [&](uint64_t block, uint64_t last, uint64_t first, uint64_t end) {
-    for (; block < last; ++block) {
-      const uint64_t row = block * cut.block_rows;
-      MultiplyBlock(kernels, codes, w, row, std::min(cut.block_rows, t - row), first, end, visit);
+  t_ = t;
+  k_ = k;
+  row_bytes_ = (k + 3) / 4 * kernels.step_bytes;
+  steps_.resize(t * row_bytes_);
+  starts_.resize(t);
+  const uint64_t block_rows = kernels.most_rows;
+  const uint64_t grain = std::max<uint64_t>(1, 8192 / (block_rows * row_bytes_ + 1));
+  pool.ParallelFor((t + block_rows - 1) / block_rows, grain, [&](uint64_t begin, uint64_t end) {
+    thread_local std::vector<int8_t> codes;
+    codes.resize(block_rows * k);
+    for (uint64_t i = begin; i < end; ++i) {
+      const uint64_t row = i * block_rows;
+      const uint64_t rows = std::min(block_rows, t - row);
+      codes_of(row, rows, codes.data());
+      kernels.pack(codes.data(), rows, k, steps_.data() + row * row_bytes_);
+      for (uint64_t r = 0; r < rows; ++r)
+        starts_[row + r] = -kCodeShift * SumInt8(codes.data() + r * k, k);
     }
+  });
+}
+
+void PackedCodes::Pack(const int8_t* x, uint64_t t, uint64_t k, ThreadPool& pool) {
+  const auto copy = [&](uint64_t row, uint64_t rows, int8_t* codes) {
+    std::copy_n(x + row * k, rows * k, codes);
+  };
+  Pack(t, k, copy, pool);
+}
+
+void MatMulInt8Packed(const PackedCodes& x, const PackedMatrix& w, ThreadPool& pool,
+                      const Int8SumsVisitor& visit) {
+  const Int8Kernels& kernels = ChooseInt8Kernels();
+  ForInt8Blocks(x, w, 1, pool, [&](uint64_t row, uint64_t rows, uint64_t first, uint64_t end) {
+    visit(MultiplyBlock(kernels, x, w, row, rows, first, end, SumsOfThread(0)));
+  });
+}
+
+void MatMulInt8PackedPair(const PackedCodes& x, const PackedMatrix& first,
+                          const PackedMatrix& second, ThreadPool& pool,
+                          const Int8SumsPairVisitor& visit) {
+  assert(first.n == second.n && first.k == second.k);
+  const Int8Kernels& kernels = ChooseInt8Kernels();
+  ForInt8Blocks(x, first, 2, pool, [&](uint64_t row, uint64_t rows, uint64_t begin, uint64_t end) {
+    const Int8Sums sums = MultiplyBlock(kernels, x, first, row, rows, begin, end, SumsOfThread(0));
+    visit(sums, MultiplyBlock(kernels, x, second, row, rows, begin, end, SumsOfThread(1)));
   });
 }
 
@@ -150,7 +176,9 @@ void MatMulInt8(const int8_t* x, uint64_t t, const int8_t* w, uint64_t n, uint64
                 ThreadPool& pool) {
   const PackedMatrix packed =
       PackMatrix(DType::kI8, n, k, reinterpret_cast<const std::byte*>(w), k);
-  MatMulInt8Packed(x, t, packed, pool, [&](const Int8Sums& block) {
+  thread_local PackedCodes codes;
+  codes.Pack(x, t, k, pool);
+  MatMulInt8Packed(codes, packed, pool, [&](const Int8Sums& block) {
     for (uint64_t i = 0; i < block.rows; ++i)
       std::copy_n(block.sums + i * block.stride, block.columns,
                   y + (block.row + i) * n + block.column);

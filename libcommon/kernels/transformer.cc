@@ -30,13 +30,18 @@ void ScaleByWeight(const float* x, const float* weight, uint64_t n, float factor
   }
 }
 
-void SiluMulRow(const float* gate, const float* up, uint64_t n, float* out) {
+HWY_INLINE void SiluMulRow(const float* gate, const float* up, uint64_t n, float* out) {
   const auto one = Splat(1.0F);
   for (uint64_t i = 0; i < n; i += kWidth) {
     const auto g = LoadAt(F(), gate, i, n);
     const auto silu = hn::Div(g, hn::Add(one, Exp(hn::Neg(g))));
     StoreAt(hn::Mul(silu, LoadAt(F(), up, i, n)), F(), out, i, n);
   }
+}
+
+void SiluMulBlock(const float* gate, const float* up, uint64_t rows, uint64_t n, float* out,
+                  uint64_t stride) {
+  for (uint64_t i = 0; i < rows; ++i) SiluMulRow(gate + i * n, up + i * n, n, out + i * stride);
 }
 
 float MaxOf(const float* values, uint64_t n) {
@@ -107,7 +112,7 @@ HWY_AFTER_NAMESPACE();
 namespace slim {
 
 HWY_EXPORT(ScaleByWeight);
-HWY_EXPORT(SiluMulRow);
+HWY_EXPORT(SiluMulBlock);
 HWY_EXPORT(SoftmaxRow);
 HWY_EXPORT(AddRow);
 HWY_EXPORT(AxpyRow);
@@ -118,7 +123,12 @@ void RmsNorm(const float* x, const float* weight, uint64_t n, float eps, float* 
 }
 
 void SiluMul(const float* gate, const float* up, uint64_t n, float* out) {
-  SLIM_DISPATCH(SiluMulRow)(gate, up, n, out);
+  SiluMulRows(gate, up, 1, n, out, n);
+}
+
+void SiluMulRows(const float* gate, const float* up, uint64_t rows, uint64_t n, float* out,
+                 uint64_t stride) {
+  SLIM_DISPATCH(SiluMulBlock)(gate, up, rows, n, out, stride);
 }
 
 void Softmax(float* values, uint64_t n) {

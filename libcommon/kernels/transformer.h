@@ -11,6 +11,9 @@ namespace slim {
 void RmsNorm(const float* x, const float* weight, uint64_t n, float eps, float* y);
 // out = silu(gate) * up, where silu(g) = g / (1 + exp(-g)).
 void SiluMul(const float* gate, const float* up, uint64_t n, float* out);
+// The same of [rows, n]; the rows of out are `stride` apart.
+void SiluMulRows(const float* gate, const float* up, uint64_t rows, uint64_t n, float* out,
+                 uint64_t stride);
 // In place: exp(v - max) / sum. n > 0.
 void Softmax(float* values, uint64_t n);
 void AddInPlace(float* y, const float* x, uint64_t n);  // y += x

@@ -90,12 +90,12 @@ void AttendChunkFast(const Job& job, uint64_t kv_head, uint64_t begin, uint64_t 
   };
   for (uint64_t row = 0; row < rows; ++row) {
     const float* query = job.queries + head_of(row) * dim;
-    for (uint64_t d = 0; d < dim; ++d) packed[row * dim + d] = query[d] * job.scale;
+    std::copy_n(query, dim, packed.data() + row * dim);
     seen[row] = job.first + begin + row / group + 1;
     if (shape.window && seen[row] > *shape.window) first_seen[row] = seen[row] - *shape.window;
   }
-  AttendRows({packed.data(), rows, job.cache.keys(kv_head), job.cache.values(kv_head), dim,
-              job.value_dim, first_seen.data(), seen.data(), out.data()});
+  AttendRows({packed.data(), job.scale, rows, job.cache.keys(kv_head), job.cache.values(kv_head),
+              dim, job.value_dim, first_seen.data(), seen.data(), out.data()});
   for (uint64_t row = 0; row < rows; ++row)
     std::copy_n(out.data() + row * job.value_dim, job.value_dim,
                 job.out + head_of(row) * job.value_dim);

@@ -4,6 +4,17 @@
 #include "model/modules.h"
 
 namespace slim {
+namespace {
+
+// hidden += y, `count` values, by all threads: one alone is as slow as its share of memory.
+void AddOutput(float* hidden, const float* y, uint64_t count, ThreadPool& pool) {
+  constexpr uint64_t kGrain = uint64_t{1} << 14;
+  pool.ParallelFor(count, kGrain, [&](uint64_t begin, uint64_t end) {
+    AddInPlace(hidden + begin, y + begin, end - begin);
+  });
+}
+
+}  // namespace
 
 Result<DecoderBlock> DecoderBlock::Load(const Checkpoint& checkpoint, const ModelConfig& config,
                                         uint64_t layer, Backend backend, ExpertStorage storage) {
@@ -51,7 +62,7 @@ void DecoderBlock::ForwardAttention(float* hidden, std::span<const SequenceSlice
   scratch.normed.resize(t * hidden_size_);
   input_norm_.Apply(hidden, t, options.norm_eps.value_or(eps_), scratch.normed.data(), pool);
   attention_.Forward(scratch.normed.data(), slices, options, scratch, pool);
-  AddInPlace(hidden, scratch.projected.data(), t * hidden_size_);
+  AddOutput(hidden, scratch.projected.data(), t * hidden_size_, pool);
 }
 
 Status DecoderBlock::ForwardMlp(float* hidden, uint64_t t, const BlockOptions& options,
@@ -63,11 +74,11 @@ Status DecoderBlock::ForwardMlp(float* hidden, uint64_t t, const BlockOptions& o
                              pool);
   if (mlp_) {
     mlp_->Forward(scratch.normed.data(), t, scratch.projected, options, scratch, pool);
-    AddInPlace(hidden, scratch.projected.data(), t * hidden_size_);
+    AddOutput(hidden, scratch.projected.data(), t * hidden_size_, pool);
     return {};
   }
   SLIM_TRY(mixture_->Forward(scratch.normed.data(), t, options, scratch, pool));
-  AddInPlace(hidden, scratch.mixed.data(), t * hidden_size_);
+  AddOutput(hidden, scratch.mixed.data(), t * hidden_size_, pool);
   return {};
 }
 

@@ -69,6 +69,9 @@ struct BlockOptions {
   // Overrides rms_norm_eps of input_layernorm and post_attention_layernorm.
   std::optional<float> norm_eps;
   BlockScratch* scratch = nullptr;  // may be null
+
+  // Somebody looks at every linear, or gives it another input.
+  bool watched() const { return tap || replace_input || output_tap; }
 };
 
 // y becomes [t, n]; the taps see x first and y last.

@@ -14,6 +14,7 @@
 #include "kernels/packed_matmul.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
+#include "kernels/transformer.h"
 #include "linear/fp8.h"
 #include "linear/mx.h"
 #include "linear/w8a8.h"
@@ -45,6 +46,12 @@ float QuantizeTokenInt4(const float* values, uint64_t count, int8_t* codes) {
     QuantizeRow(values, count, scale, 0.0F, DType::kF32, -8, 7, codes);
   }
   return scale;
+}
+
+// Kept by the thread, so that a token allocates nothing.
+QuantizedInput& InputOfThread() {
+  thread_local QuantizedInput input;
+  return input;
 }
 
 uint64_t GrainOf(uint64_t columns) {
@@ -233,87 +240,133 @@ void LinearLayer::Forward(const float* x, uint64_t t, float* y, Backend backend,
   if (!HasIntegerProduct(record_.scheme)) {
     ForwardFloat(x, t, y, backend, pool);
     if (!bias_.empty()) AddBias(y, t, pool);
-    return;
+  } else if (groups_ > 1) {
+    ForwardGroups(x, t, y, pool);
+    if (!bias_.empty()) AddBias(y, t, pool);
+  } else {
+    const LinearLayer* const layer = this;
+    ForwardTogether({&layer, 1}, x, t, {&y, 1}, pool, phase);
   }
-  ForwardInt8(x, t, y, phase, pool);
+}
+
+void LinearLayer::QuantizeRows(const float* x, uint64_t rows, bool dynamic, int8_t* codes,
+                               float* token_scales) const {
+  const uint64_t width = k();
+  const bool int4 = record_.scheme == Scheme::kW4A4Dynamic;
+  for (uint64_t i = 0; i < rows; ++i) {
+    const float* row = x + i * width;
+    int8_t* out = codes + i * width;
+    if (!dynamic) {
+      QuantizeStatic(row, width, input_scale_, input_offset_, out);
+    } else {
+      token_scales[i] = int4 ? QuantizeTokenInt4(row, width, out) : QuantizeToken(row, width, out);
+    }
+  }
 }
 
 void LinearLayer::QuantizeInput(const float* x, uint64_t t, int8_t* codes, float* token_scales,
                                 ThreadPool& pool, Phase phase) const {
   const uint64_t width = k();
   const bool dynamic = IsDynamic(phase);
-  const bool int4 = record_.scheme == Scheme::kW4A4Dynamic;
   pool.ParallelFor(t, GrainOf(width), [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) {
-      const float* row = x + i * width;
-      int8_t* out = codes + i * width;
-      if (!dynamic) {
-        QuantizeStatic(row, width, input_scale_, input_offset_, out);
-      } else if (int4) {
-        token_scales[i] = QuantizeTokenInt4(row, width, out);
-      } else {
-        token_scales[i] = QuantizeToken(row, width, out);
-      }
-    }
+    QuantizeRows(x + begin * width, end - begin, dynamic, codes + begin * width,
+                 dynamic ? token_scales + begin : nullptr);
   });
 }
 
-void LinearLayer::ForwardInt8(const float* x, uint64_t t, float* y, Phase phase,
-                              ThreadPool& pool) const {
-  for (uint64_t row = 0; row < t; row += kInt8Rows)
-    ForwardInt8Rows(x + row * k(), std::min(kInt8Rows, t - row), y + row * n(), phase, pool);
+void LinearLayer::PackInput(const float* x, uint64_t t, Phase phase, QuantizedInput& input,
+                            ThreadPool& pool) const {
+  const bool dynamic = IsDynamic(phase);
+  input.token_scales.resize(t);
+  const auto codes_of = [&](uint64_t row, uint64_t rows, int8_t* codes) {
+    QuantizeRows(x + row * k(), rows, dynamic, codes, input.token_scales.data() + row);
+  };
+  input.codes.Pack(t, k(), codes_of, pool);
 }
 
-void LinearLayer::ForwardInt8Rows(const float* x, uint64_t t, float* y, Phase phase,
-                                  ThreadPool& pool) const {
-  // Kept by the thread, so that a token allocates nothing.
-  thread_local std::vector<int8_t> codes;
-  thread_local std::vector<float> token_scales;
-  codes.resize(t * k());
-  token_scales.resize(t);
-  QuantizeInput(x, t, codes.data(), token_scales.data(), pool, phase);
-  const float* const scales_of_tokens = token_scales.data();
-  const uint64_t outputs = n();
-  if (groups_ > 1) {
-    ForwardGroups(codes.data(), scales_of_tokens, t, y, pool);
-    if (!bias_.empty()) AddBias(y, t, pool);
-    return;
-  }
-  const bool dynamic = IsDynamic(phase);
-  const auto at = [](const std::vector<float>& values, uint64_t column) {
+void LinearLayer::ScaleBlock(const Int8Sums& block, const QuantizedInput& input, bool dynamic,
+                             float* y, uint64_t stride) const {
+  const uint64_t column = block.column;
+  const auto at = [column](const std::vector<float>& values) {
     return values.empty() ? nullptr : values.data() + column;
   };
-  const auto scale = [&](const Int8Sums& block) {
-    const uint64_t column = block.column;
-    for (uint64_t i = 0; i < block.rows; ++i) {
-      const int32_t* sums = block.sums + i * block.stride;
-      float* out = y + (block.row + i) * outputs + column;
-      if (dynamic) {
-        ScaleDynamicSums(
-            sums, block.columns,
-            {weight_scale_.data() + column, at(correction_, column), at(bias_, column)},
-            scales_of_tokens[block.row + i], out);
-      } else {
-        // The bias of a static product is inside its quant_bias.
-        ScaleStaticSums(sums, block.columns, quant_bias_.data() + column,
-                        deq_scale_.data() + column, out);
-      }
-    }
-  };
-  MatMulInt8Packed(codes.data(), t, packed_[0], pool, scale);
+  const ScaledBlock scaled{block.sums, block.stride, block.rows, block.columns, y, stride};
+  if (dynamic) {
+    ScaleDynamicSums(scaled, {at(weight_scale_), at(correction_), at(bias_)},
+                     input.token_scales.data() + block.row);
+  } else {
+    // The bias of a static product is inside its quant_bias.
+    ScaleStaticSums(scaled, quant_bias_.data() + column, at(deq_scale_));
+  }
 }
 
-void LinearLayer::ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t,
-                                float* y, ThreadPool& pool) const {
+bool LinearLayer::SharesInput(const LinearLayer& other, Phase phase) const {
+  const auto one_product = [](const LinearLayer& layer) {
+    return HasIntegerProduct(layer.scheme()) && layer.groups_ == 1;
+  };
+  if (!one_product(*this) || !one_product(other) || k() != other.k()) return false;
+  const bool dynamic = IsDynamic(phase);
+  if (dynamic != other.IsDynamic(phase)) return false;
+  if (!dynamic) return input_scale_ == other.input_scale_ && input_offset_ == other.input_offset_;
+  return (scheme() == Scheme::kW4A4Dynamic) == (other.scheme() == Scheme::kW4A4Dynamic);
+}
+
+void LinearLayer::ForwardTogether(std::span<const LinearLayer* const> layers, const float* x,
+                                  uint64_t t, std::span<float* const> y, ThreadPool& pool,
+                                  Phase phase) {
+  const LinearLayer& first = *layers[0];
+  const bool dynamic = first.IsDynamic(phase);
+  QuantizedInput& input = InputOfThread();
+  for (uint64_t row = 0; row < t; row += kInt8Rows) {
+    first.PackInput(x + row * first.k(), std::min(kInt8Rows, t - row), phase, input, pool);
+    for (size_t l = 0; l < layers.size(); ++l) {
+      const LinearLayer& layer = *layers[l];
+      float* const out = y[l] + row * layer.n();
+      MatMulInt8Packed(input.codes, layer.packed_[0], pool, [&](const Int8Sums& block) {
+        layer.ScaleBlock(block, input, dynamic, out + block.row * layer.n() + block.column,
+                         layer.n());
+      });
+    }
+  }
+}
+
+void LinearLayer::ForwardGated(const LinearLayer& gate, const LinearLayer& up, const float* x,
+                               uint64_t t, float* y, ThreadPool& pool, Phase phase) {
+  const bool dynamic = gate.IsDynamic(phase);
+  const uint64_t width = gate.n();
+  QuantizedInput& input = InputOfThread();
+  for (uint64_t row = 0; row < t; row += kInt8Rows) {
+    gate.PackInput(x + row * gate.k(), std::min(kInt8Rows, t - row), phase, input, pool);
+    const auto join = [&](const Int8Sums& gates, const Int8Sums& ups) {
+      thread_local std::vector<float> gate_values, up_values;
+      const uint64_t columns = gates.columns;
+      gate_values.resize(gates.rows * columns);
+      up_values.resize(gates.rows * columns);
+      gate.ScaleBlock(gates, input, dynamic, gate_values.data(), columns);
+      up.ScaleBlock(ups, input, dynamic, up_values.data(), columns);
+      SiluMulRows(gate_values.data(), up_values.data(), gates.rows, columns,
+                  y + (row + gates.row) * width + gates.column, width);
+    };
+    MatMulInt8PackedPair(input.codes, gate.packed_[0], up.packed_[0], pool, join);
+  }
+}
+
+void LinearLayer::ForwardGroups(const float* x, uint64_t t, float* y, ThreadPool& pool) const {
   const uint64_t outputs = n();
   const uint64_t width = k() / groups_;
-  std::vector<int8_t> part(t * width);
+  std::vector<int8_t> codes(t * k());
+  std::vector<float> token_scales(t);
+  QuantizeInput(x, t, codes.data(), token_scales.data(), pool);
+  PackedCodes part;
   std::fill_n(y, t * outputs, 0.0F);
   for (uint64_t g = 0; g < groups_; ++g) {
-    for (uint64_t i = 0; i < t; ++i)
-      std::copy_n(codes + i * k() + g * width, width, part.data() + i * width);
+    const auto codes_of_group = [&](uint64_t row, uint64_t rows, int8_t* to) {
+      for (uint64_t i = 0; i < rows; ++i)
+        std::copy_n(codes.data() + (row + i) * k() + g * width, width, to + i * width);
+    };
+    part.Pack(t, width, codes_of_group, pool);
     const float* scales = weight_scale_.data() + g * outputs;
-    MatMulInt8Packed(part.data(), t, packed_[g], pool, [&](const Int8Sums& block) {
+    MatMulInt8Packed(part, packed_[g], pool, [&](const Int8Sums& block) {
       for (uint64_t i = 0; i < block.rows; ++i) {
         const int32_t* sums = block.sums + i * block.stride;
         float* out = y + (block.row + i) * outputs + block.column;

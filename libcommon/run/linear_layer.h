@@ -17,11 +17,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
+#include "kernels/packed_matmul.h"
 #include "kernels/packed_matrix.h"
 #include "linear/linear_record.h"
 #include "parallel/thread_pool.h"
@@ -40,6 +42,12 @@ enum class Phase : uint8_t { kPrefill, kDecode };
 bool HasIntegerProduct(Scheme scheme);
 // The weight is stored as the floats that it is computed with.
 bool HasFloatWeight(Scheme scheme);
+
+// An input as integer products take it; token scales where a layer has them.
+struct QuantizedInput {
+  PackedCodes codes;
+  std::vector<float> token_scales;
+};
 
 class LinearLayer {
  public:
@@ -65,6 +73,17 @@ class LinearLayer {
   // x [t, k] → y [t, n].
   void Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool,
                Phase phase = Phase::kPrefill) const;
+  // Whether both compute the same codes and scales of an input and sum them in one product: one
+  // QuantizedInput then serves both.
+  bool SharesInput(const LinearLayer& other, Phase phase) const;
+  // Forward of several layers with one input, which is quantized once: the first shares it with
+  // every other. y: one array a layer.
+  static void ForwardTogether(std::span<const LinearLayer* const> layers, const float* x,
+                              uint64_t t, std::span<float* const> y, ThreadPool& pool, Phase phase);
+  // y = silu(gate's output) * up's output, [t, n], of layers of one shape that share their input:
+  // what SiluMul makes of the two, without keeping them.
+  static void ForwardGated(const LinearLayer& gate, const LinearLayer& up, const float* x,
+                           uint64_t t, float* y, ThreadPool& pool, Phase phase);
   // The activation codes that a layer with integer products computes of x: [t, k], and for
   // per-token scales one a token (else `token_scales` is left alone and may be null).
   void QuantizeInput(const float* x, uint64_t t, int8_t* codes, float* token_scales,
@@ -79,11 +98,14 @@ class LinearLayer {
   void PackCodes();
   void PrepareCorrection();
   void PrepareFloat(Backend backend);
-  void ForwardInt8(const float* x, uint64_t t, float* y, Phase phase, ThreadPool& pool) const;
-  // At most kInt8Rows rows; biases included.
-  void ForwardInt8Rows(const float* x, uint64_t t, float* y, Phase phase, ThreadPool& pool) const;
-  void ForwardGroups(const int8_t* codes, const float* token_scales, uint64_t t, float* y,
-                     ThreadPool& pool) const;
+  void QuantizeRows(const float* x, uint64_t rows, bool dynamic, int8_t* codes,
+                    float* token_scales) const;
+  void PackInput(const float* x, uint64_t t, Phase phase, QuantizedInput& input,
+                 ThreadPool& pool) const;
+  // A block of sums to outputs, bias included; y's rows are `stride` apart.
+  void ScaleBlock(const Int8Sums& block, const QuantizedInput& input, bool dynamic, float* y,
+                  uint64_t stride) const;
+  void ForwardGroups(const float* x, uint64_t t, float* y, ThreadPool& pool) const;
   void ForwardFloat(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool) const;
   void ForwardTiles(const float* x, uint64_t t, float* y, ThreadPool& pool) const;
   // Activations as FP8 and MX types see them; false when the type takes x as it is.

@@ -19,9 +19,14 @@ Result<GatedMlp> GatedMlp::Load(const Checkpoint& checkpoint, const std::string&
 
 void GatedMlp::Forward(const float* x, uint64_t t, std::vector<float>& out,
                        const BlockOptions& options, BlockScratch& scratch, ThreadPool& pool) const {
+  const uint64_t width = gate.n();
+  if (!options.watched() && gate.SharesInput(up, options.phase)) {
+    scratch.gate.resize(t * width);
+    LinearLayer::ForwardGated(gate, up, x, t, scratch.gate.data(), pool, options.phase);
+    return Project(down, scratch.gate.data(), t, out, options, pool);
+  }
   Project(gate, x, t, scratch.gate, options, pool);
   Project(up, x, t, scratch.up, options, pool);
-  const uint64_t width = gate.n();
   float* gated = scratch.gate.data();
   const float* values = scratch.up.data();
   pool.ParallelFor(t, std::max<uint64_t>(1, 8192 / width), [&](uint64_t begin, uint64_t end) {

@@ -13,6 +13,7 @@
 #include "kernels/reduce.h"
 #include "model/modules.h"
 #include "os/interrupt.h"
+#include "run/finite.h"
 
 namespace slim {
 namespace {
@@ -165,7 +166,7 @@ Status Model::ForwardChunk(std::span<const int32_t> tokens, Sequence& sequence, 
     KvCacheLayer& cache = sequence.caches_[block.layer()];
     SLIM_TRY(block.Forward(hidden.data(), tokens.size(), cache.length(), sequence.rope_, cache,
                            options, *pool_));
-    if (!AllFinite(hidden.data(), hidden.size()))
+    if (!AllFiniteOn(*pool_, hidden.data(), hidden.size()))
       return NotFinite(BlockPrefix(config_, block.layer()));
     if (observer_ == nullptr) return {};
     const std::string name = BlockPrefix(config_, block.layer());
@@ -208,7 +209,7 @@ Status Model::ForwardTokens(std::span<const int32_t> tokens, Sequence& sequence,
                    *pool_);
     }
   }
-  if (!AllFinite(logits.data(), logits.size())) return NotFinite(kLmHeadName);
+  if (!AllFiniteOn(*pool_, logits.data(), logits.size())) return NotFinite(kLmHeadName);
   return observer_ == nullptr || rows == LogitRows::kNone ? Status()
                                                           : observer_->EndPart(kLmHeadName);
 }

@@ -99,9 +99,21 @@ void SelfAttention::NormAndRotate(float* heads, std::span<const RowPosition> pos
 
 void SelfAttention::GroupedHeads(const float* x, uint64_t t, const BlockOptions& options,
                                  BlockScratch& scratch, ThreadPool& pool) const {
-  Project(*q_, x, t, scratch.queries, options, pool);
-  Project(*k_, x, t, scratch.keys, options, pool);
-  Project(*v_, x, t, scratch.values, options, pool);
+  const auto shares = [&](const LinearLayer& other) {
+    return q_->SharesInput(other, options.phase);
+  };
+  if (!options.watched() && shares(*k_) && shares(*v_)) {
+    scratch.queries.resize(t * q_->n());
+    scratch.keys.resize(t * k_->n());
+    scratch.values.resize(t * v_->n());
+    const LinearLayer* const layers[] = {&*q_, &*k_, &*v_};
+    float* const outputs[] = {scratch.queries.data(), scratch.keys.data(), scratch.values.data()};
+    LinearLayer::ForwardTogether(layers, x, t, outputs, pool, options.phase);
+  } else {
+    Project(*q_, x, t, scratch.queries, options, pool);
+    Project(*k_, x, t, scratch.keys, options, pool);
+    Project(*v_, x, t, scratch.values, options, pool);
+  }
   NormAndRotate(scratch.queries.data(), scratch.positions, config_.num_heads, q_norm_, pool);
   NormAndRotate(scratch.keys.data(), scratch.positions, config_.num_kv_heads, k_norm_, pool);
 }

@@ -42,11 +42,9 @@ Result<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, std::string_view t
   const std::string path = JoinPath(checkpoint.path(), has_model ? kSentencePiece : kTokenizer);
   if (!has_json && !has_model) {
     const bool file = checkpoint.is_single_file();
-    const std::string why = Join(checkpoint.made_notes(), "; ");
     return InputError("RUN-no-tokenizer", "is missing: the text of a prompt cannot become tokens",
-                      fmt::format("{}copy tokenizer.json and tokenizer_config.json of the float "
+                      fmt::format("copy tokenizer.json and tokenizer_config.json of the float "
                                   "model {}",
-                                  why.empty() ? "" : why + "; ",
                                   file ? "beside the file, and give the directory"
                                        : "into the checkpoint's directory"))
         .WithPath(file ? JoinPath(checkpoint.directory(), kTokenizer) : path);

@@ -96,6 +96,7 @@ Status Session::Load() {
   }
   if (!opened.ok()) return std::move(opened).error();
   checkpoint_.emplace(std::move(*opened));
+  for (const std::string& note : checkpoint_->made_notes()) console_.Note(note);
   SLIM_ASSIGN(const ModelConfig config, ReadModelConfig(*checkpoint_));
   SLIM_TRY(CheckKvCache(config));
   SLIM_TRY(CheckMemory(config));

@@ -25,47 +25,67 @@ std::vector<int32_t> AnySums(uint64_t count, uint32_t seed) {
   return sums;
 }
 
+constexpr uint64_t kRows = 3;
+constexpr float kUntouched = -7;
+
+// Blocks of every width up to 70 whose rows, in and out, lie further apart.
+template <class Check>
+void ForBlocks(const Check& check) {
+  for (uint64_t n = 1; n <= 70; ++n) {
+    const uint64_t stride = n + 5;
+    const uint64_t y_stride = n + 2;
+    const std::vector<int32_t> sums = AnySums(kRows * stride, static_cast<uint32_t>(n));
+    std::vector<float> y(kRows * y_stride, kUntouched);
+    check(ScaledBlock{sums.data(), stride, kRows, n, y.data(), y_stride});
+    for (uint64_t i = 0; i < kRows; ++i)
+      ASSERT_EQ(y[i * y_stride + n], kUntouched) << "beyond row " << i << " of " << n;
+  }
+}
+
 TEST(ScaleDynamicSums, RoundsAfterEveryOperation) {
   OnEveryIsa([] {
-    for (uint64_t n = 1; n <= 70; ++n) {
-      const std::vector<int32_t> sums = AnySums(n, static_cast<uint32_t>(n));
+    ForBlocks([](const ScaledBlock& block) {
+      const uint64_t n = block.columns;
       const std::vector<float> scale = NormalFloats(n, 1, 0.01F);
       const std::vector<float> correction = NormalFloats(n, 2);
       const std::vector<float> bias = NormalFloats(n, 3);
+      const std::vector<float> token_scales = {0.37F, 0.0F, 12.5F};
       for (const bool corrected : {false, true}) {
         for (const bool biased : {false, true}) {
-          std::vector<float> y(n);
-          ScaleDynamicSums(sums.data(), n,
+          ScaleDynamicSums(block,
                            {scale.data(), corrected ? correction.data() : nullptr,
                             biased ? bias.data() : nullptr},
-                           0.37F, y.data());
-          for (uint64_t j = 0; j < n; ++j) {
-            float wanted = static_cast<float>(sums[j]) * scale[j];
-            if (corrected) wanted = wanted + correction[j];
-            wanted = wanted * 0.37F;
-            if (biased) wanted = wanted + bias[j];
-            ASSERT_EQ(Bits(y[j]), Bits(wanted)) << n << " " << j;
+                           token_scales.data());
+          for (uint64_t i = 0; i < kRows; ++i) {
+            for (uint64_t j = 0; j < n; ++j) {
+              float wanted = static_cast<float>(block.sums[i * block.stride + j]) * scale[j];
+              if (corrected) wanted = wanted + correction[j];
+              wanted = wanted * token_scales[i];
+              if (biased) wanted = wanted + bias[j];
+              ASSERT_EQ(Bits(block.y[i * block.y_stride + j]), Bits(wanted)) << n << " " << j;
+            }
           }
         }
       }
-    }
+    });
   });
 }
 
 TEST(ScaleStaticSums, IsExactOutsideInt32) {
   OnEveryIsa([] {
-    for (uint64_t n = 1; n <= 70; ++n) {
-      const std::vector<int32_t> sums = AnySums(n, static_cast<uint32_t>(n));
+    ForBlocks([](const ScaledBlock& block) {
+      const uint64_t n = block.columns;
       const std::vector<int32_t> quant_bias = AnySums(n, static_cast<uint32_t>(n) + 100);
       const std::vector<float> deq_scale = NormalFloats(n, 4, 0.01F);
-      std::vector<float> y(n);
-      ScaleStaticSums(sums.data(), n, quant_bias.data(), deq_scale.data(), y.data());
-      for (uint64_t j = 0; j < n; ++j) {
-        const float wanted =
-            static_cast<float>(int64_t{sums[j]} + int64_t{quant_bias[j]}) * deq_scale[j];
-        ASSERT_EQ(Bits(y[j]), Bits(wanted)) << n << " " << j;
+      ScaleStaticSums(block, quant_bias.data(), deq_scale.data());
+      for (uint64_t i = 0; i < kRows; ++i) {
+        for (uint64_t j = 0; j < n; ++j) {
+          const int64_t sum = int64_t{block.sums[i * block.stride + j]} + int64_t{quant_bias[j]};
+          const float wanted = static_cast<float>(sum) * deq_scale[j];
+          ASSERT_EQ(Bits(block.y[i * block.y_stride + j]), Bits(wanted)) << n << " " << j;
+        }
       }
-    }
+    });
   });
 }
 

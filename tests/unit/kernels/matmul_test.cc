@@ -229,6 +229,40 @@ TEST(MatMulInt8, IsExactAtEveryLength) {
   });
 }
 
+TEST(MatMulInt8PackedPair, GivesBothProductsOfEveryElementOnce) {
+  constexpr uint64_t kT = 29;
+  constexpr uint64_t kN = 101;
+  constexpr uint64_t kK = 66;
+  const std::vector<int8_t> x = AnyCodes(kT * kK, 1);
+  const std::vector<int8_t> weights[] = {AnyCodes(kN * kK, 2), AnyCodes(kN * kK, 3)};
+  OnEveryIsa([&] {
+    ThreadPool pool(2);
+    std::vector<int32_t> wanted[2];
+    PackedMatrix packed[2];
+    for (size_t i = 0; i < 2; ++i) {
+      wanted[i].resize(kT * kN);
+      MatMulInt8(x.data(), kT, weights[i].data(), kN, kK, wanted[i].data(), pool);
+      packed[i] =
+          PackMatrix(DType::kI8, kN, kK, reinterpret_cast<const std::byte*>(weights[i].data()), kK);
+    }
+    PackedCodes codes;
+    codes.Pack(x.data(), kT, kK, pool);
+    std::vector<int> visits(kT * kN);
+    MatMulInt8PackedPair(codes, packed[0], packed[1], pool,
+                         [&](const Int8Sums& first, const Int8Sums& second) {
+                           for (uint64_t i = 0; i < first.rows; ++i) {
+                             for (uint64_t j = 0; j < first.columns; ++j) {
+                               const uint64_t element = (first.row + i) * kN + first.column + j;
+                               ++visits[element];
+                               EXPECT_EQ(first.sums[i * first.stride + j], wanted[0][element]);
+                               EXPECT_EQ(second.sums[i * second.stride + j], wanted[1][element]);
+                             }
+                           }
+                         });
+    EXPECT_EQ(visits, std::vector<int>(kT * kN, 1));
+  });
+}
+
 TEST(MatMulInt8, ExtremesDoNotSaturate) {
   OnEveryIsa([] {
     for (const uint64_t k : {2U, 4096U, 65536U}) {

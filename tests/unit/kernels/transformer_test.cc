@@ -34,6 +34,16 @@ TEST(Transformer, SameBitsOnEveryInstructionSet) {
         SiluMul(a.data(), b.data(), n, y.data());
         return y;
       });
+      OnEveryIsa([&] {
+        if (n % 2 != 0) return;
+        std::vector<float> whole(n);
+        SiluMul(a.data(), b.data(), n, whole.data());
+        std::vector<float> rows(n + 3, 0.0F);
+        SiluMulRows(a.data(), b.data(), 2, n / 2, rows.data(), n / 2 + 3);
+        rows.erase(rows.begin() + static_cast<ptrdiff_t>(n / 2),
+                   rows.begin() + static_cast<ptrdiff_t>(n / 2) + 3);
+        EXPECT_EQ(AllBits(rows), AllBits(whole));
+      });
       ExpectSameBits([&] {
         std::vector<float> y = a;
         Softmax(y.data(), n);

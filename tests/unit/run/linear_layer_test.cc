@@ -8,6 +8,7 @@
 
 #include "dtype/scalar_convert.h"
 #include "kernels/every_isa.h"
+#include "kernels/transformer.h"
 #include "run/loaded.h"
 
 namespace slim {
@@ -104,6 +105,59 @@ TEST(LinearLayer, BiasOfAStaticLayerIsInItsQuantBiasOnly) {
   float y = 0;
   layer->Forward(x.data(), 1, &y, Backend::kReference, pool);
   EXPECT_EQ(y, 2.0F);
+}
+
+// Layers with one input give the bits that each gives alone.
+void CheckSharedInput(std::string_view folder, Phase phase) {
+  auto checkpoint =
+      Checkpoint::Open(kGolden + "one-click/mini-qwen2-bfloat16/" + std::string(folder));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().ToString();
+  const auto load = [&](const char* name) {
+    return LinearLayer::Load(*checkpoint, std::string("model.layers.0.mlp.") + name, 160, 64,
+                             Backend::kFast);
+  };
+  auto gate = load("gate_proj");
+  auto up = load("up_proj");
+  ASSERT_TRUE(gate.ok() && up.ok());
+  ASSERT_TRUE(gate->SharesInput(*up, phase));
+  const uint64_t t = 531;  // more than are quantized at a time
+  const std::vector<float> x = NormalFloats(t * gate->k(), 9);
+  std::vector<float> gates(t * gate->n());
+  std::vector<float> ups(gates.size());
+  ThreadPool pool(2);
+  gate->Forward(x.data(), t, gates.data(), Backend::kFast, pool, phase);
+  up->Forward(x.data(), t, ups.data(), Backend::kFast, pool, phase);
+  std::vector<float> together[] = {std::vector<float>(gates.size()),
+                                   std::vector<float>(gates.size())};
+  const LinearLayer* const layers[] = {&*gate, &*up};
+  float* const outputs[] = {together[0].data(), together[1].data()};
+  LinearLayer::ForwardTogether(layers, x.data(), t, outputs, pool, phase);
+  EXPECT_EQ(together[0], gates);
+  EXPECT_EQ(together[1], ups);
+  std::vector<float> gated(gates.size());
+  LinearLayer::ForwardGated(*gate, *up, x.data(), t, gated.data(), pool, phase);
+  SiluMul(gates.data(), ups.data(), gates.size(), gates.data());
+  EXPECT_EQ(gated, gates);
+}
+
+TEST(LinearLayer, SharingAnInputChangesNoBit) {
+  CheckSharedInput("w8a8-static", Phase::kPrefill);
+  CheckSharedInput("w8a8-dynamic", Phase::kPrefill);
+}
+
+TEST(LinearLayer, InputsAreSharedOnlyWhereTheirCodesAreTheSame) {
+  const auto load = [](float scale, float offset) {
+    LinearRecord record = StaticRecord(0);
+    record[Role::kInputScale] = Make<float>(DType::kF32, {1}, {scale});
+    record[Role::kInputOffset] = Make<float>(DType::kF32, {1}, {offset});
+    auto layer = LinearLayer::FromRecord(std::move(record), Backend::kFast);
+    EXPECT_TRUE(layer.ok());
+    return std::move(*layer);
+  };
+  const LinearLayer layer = load(1, 0);
+  EXPECT_TRUE(layer.SharesInput(load(1, 0), Phase::kPrefill));
+  EXPECT_FALSE(layer.SharesInput(load(2, 0), Phase::kPrefill));
+  EXPECT_FALSE(layer.SharesInput(load(1, 3), Phase::kPrefill));
 }
 
 TEST(LinearLayer, BitsDoNotDependOnThreadsOrRowsACall) {
