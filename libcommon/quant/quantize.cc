@@ -27,6 +27,7 @@
 #include "quant/memory_need.h"
 #include "quant/output_check.h"
 #include "quant/weights.h"
+#include "quant/write_behind.h"
 
 namespace slim {
 namespace {
@@ -40,13 +41,13 @@ class Pipeline {
         options_(options),
         listener_(listener),
         pool_(options.threads),
-        side_files_(ChooseSideFiles(source, false)) {}
+        side_files_(ChooseSideFiles(source, false)),
+        writing_(options.threads > 1) {}
 
   // Under mpirun rank 0 writes; the others compute, and return a summary of nothing.
   Result<QuantSummary> Run(const std::string& target, const OutputOptions& output) {
     SLIM_TRY(ranks_.Agree(Prepare()));
-    std::optional<CheckpointWriter> writer;
-    SLIM_TRY(ranks_.Agree(ranks_.rank() == 0 ? Open(target, output, writer) : Status()));
+    SLIM_TRY(ranks_.Agree(ranks_.rank() == 0 ? Open(target, output) : Status()));
     ShareSkipped();
     SLIM_TRY(WriteBlocks());
     SLIM_TRY(WriteRest());
@@ -86,20 +87,19 @@ class Pipeline {
     return {};
   }
 
-  Status Open(const std::string& target, const OutputOptions& output,
-              std::optional<CheckpointWriter>& writer) {
+  Status Open(const std::string& target, const OutputOptions& output) {
     SLIM_ASSIGN(const Part part, ChoosePart());
     const std::string key = RunKey(source_, plan_, options_, texts_);
     SLIM_ASSIGN(CheckpointWriter opened,
                 CheckpointWriter::CreateResumable(part.write, target, output, key, listener_));
-    writer_ = &writer.emplace(std::move(opened));
+    writer_.emplace(std::move(opened));
     skipped_ = WrittenModules(plan_, *writer_);
     skipped_.insert(part.others.begin(), part.others.end());
     for (const std::string& note : writer_->notes()) {
       if (auto measured = ParseMeasurement(note))
         measured_.insert_or_assign(measured->name, *measured);
     }
-    SLIM_TRY(WriteSideFiles(*writer_));
+    SLIM_TRY(WriteSideFiles());
     if (!options_.targets.empty()) {
       SLIM_TRY(writer_->Describe());
       SLIM_TRY(JudgeForLoaders(writer_->PartialPath(), options_, listener_));
@@ -129,8 +129,9 @@ class Pipeline {
   }
 
   Status Complete() {
+    SLIM_TRY(writing_.Finish());
     SLIM_TRY(writer_->Finish());
-    SLIM_TRY(WriteReceiptOf(*writer_));
+    SLIM_TRY(WriteReceiptOf());
     SLIM_TRY(source_.CheckUnchanged());
     if (options_.shard.whole()) SLIM_TRY(VerifyWritten(writer_->PartialPath(), options_));
     return writer_->Commit();
@@ -215,7 +216,7 @@ class Pipeline {
     // up its written tensors, but walks every block again.
     CalibrationPass* pass = calibrated_ ? calibrated_->OnlyPass() : nullptr;
     std::optional<BlockJournal> journal;
-    if (writer_ != nullptr) journal.emplace(*writer_);
+    if (writer_) journal.emplace(*writer_);
     const uint64_t first = pass != nullptr ? TakeUpBlocks(journal ? &*journal : nullptr, *pass) : 0;
     for (uint64_t layer = first; layer < plan_.config.num_layers; ++layer) {
       listener_.Progress("blocks", layer, plan_.config.num_layers);
@@ -223,7 +224,9 @@ class Pipeline {
       in_block_ = calibrated_.has_value();
       for (const Module& module : BlockModules(plan_.config, layer)) SLIM_TRY(WriteModule(module));
       in_block_ = false;
-      if (pass != nullptr && journal) SLIM_TRY(journal->BlockDone(layer + 1, *pass));
+      if (pass == nullptr || !journal) continue;
+      SLIM_TRY(writing_.Finish());
+      SLIM_TRY(journal->BlockDone(layer + 1, *pass));
     }
     listener_.Progress("blocks", plan_.config.num_layers, plan_.config.num_layers);
     const LinearPlan* head = plan_.Find(kLmHeadName);
@@ -242,7 +245,7 @@ class Pipeline {
       if (!written) SLIM_TRY(WriteModule(module));
     }
     for (const std::string& name : plan_.unknown_tensors) {
-      if (writer_ != nullptr && !skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));
+      if (writer_ && !skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));
     }
     return {};
   }
@@ -254,7 +257,7 @@ class Pipeline {
         plan_.Find(module.name)->scheme != Scheme::kFloat) {
       return WriteDealtLinear(*plan_.Find(module.name));
     }
-    if (writer_ == nullptr) return {};
+    if (!writer_) return {};
     if (module.IsLinear()) {
       SLIM_TRY(WriteLinear(*plan_.Find(module.name)));
       return WriteCache(module.name);
@@ -361,17 +364,17 @@ class Pipeline {
     CalibratedLinear* calibrated = in_block_ ? calibrated_->Find(linear.name) : nullptr;
     if (calibrated != nullptr && calibrated->record) {
       SLIM_TRY(KeepMeasurement(std::move(measured)));
-      return WriteRecord(*calibrated->record);
+      return WriteRecord(std::move(*calibrated->record));
     }
     CalibratedLinear head;
     if (linear.name == kLmHeadName && head_range_) {
       head.range = head_range_;
       calibrated = &head;
     }
-    SLIM_ASSIGN(const LinearRecord record, QuantizeModule(linear, calibrated, measured));
+    SLIM_ASSIGN(LinearRecord record, QuantizeModule(linear, calibrated, measured));
     if (calibrated == &head) measured.input = head.range;
     SLIM_TRY(KeepMeasurement(std::move(measured)));
-    return WriteRecord(record);
+    return WriteRecord(std::move(record));
   }
 
   Result<Tensor> SourceWeight(const std::string& weight) {
@@ -384,6 +387,7 @@ class Pipeline {
   // Before the tensors it speaks of are written: a run that is taken up finds it with them.
   Status KeepMeasurement(LinearMeasurement measured) {
     if (!options_.measure) return {};
+    SLIM_TRY(writing_.Finish());
     SLIM_TRY(writer_->AddNote(DumpJson(MeasurementJson(measured))));
     std::string name = measured.name;
     measured_.insert_or_assign(std::move(name), std::move(measured));
@@ -420,7 +424,7 @@ class Pipeline {
       if (owner == 0) {
         if (!record.ok()) return std::move(record).error();
         SLIM_TRY(KeepMeasurement(std::move(measured)));
-        return WriteRecord(*record);
+        return WriteRecord(std::move(*record));
       }
       MessageWriter message;
       AddResult(record, measured, message);
@@ -465,19 +469,22 @@ class Pipeline {
     const LinearRecord& record = calibrated_->block().Linear(linear.name);
     SLIM_TRY(Status(calibrated_->block().status()));
     if (linear.has_bias) SLIM_TRY(WriteFloats(bias_name, PartAsFloats(record, Role::kBias)));
-    SLIM_ASSIGN(const Tensor weight, CastFloat(weight_name, record[Role::kWeight].view(),
-                                               plan_.FindTensor(weight_name)->dtype, pool_));
-    return writer_->Write(weight_name, weight.data.bytes());
+    SLIM_ASSIGN(Tensor weight, CastFloat(weight_name, record[Role::kWeight].view(),
+                                         plan_.FindTensor(weight_name)->dtype, pool_));
+    return writing_.Begin([this, name = weight_name, weight = std::move(weight)] {
+      return writer_->Write(name, weight.data.bytes());
+    });
   }
 
-  Status WriteRecord(const LinearRecord& record) {
-    for (size_t i = 0; i < kRoleCount; ++i) {
-      if (record.parts[i].empty()) continue;
-      const std::string_view suffix = RoleSuffix(static_cast<Role>(i));
-      SLIM_TRY(
-          writer_->Write(fmt::format("{}.{}", record.name, suffix), record.parts[i].data.bytes()));
-    }
-    return {};
+  Status WriteRecord(LinearRecord whole) {
+    return writing_.Begin([this, record = std::move(whole)]() -> Status {
+      for (size_t i = 0; i < kRoleCount; ++i) {
+        if (record.parts[i].empty()) continue;
+        SLIM_TRY(writer_->Write(fmt::format("{}.{}", record.name, RoleSuffix(static_cast<Role>(i))),
+                                record.parts[i].data.bytes()));
+      }
+      return {};
+    });
   }
 
   // A float tensor that only travels; NaN or infinity in it is refused as in a quantized one.
@@ -486,35 +493,35 @@ class Pipeline {
     const TensorSpec* planned = plan_.FindTensor(to);
     if (planned != nullptr && planned->dtype != entry.dtype)
       return WriteChanged(entry, *planned, [](std::span<float>) {});
-    std::vector<float> values;
-    const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
+    const auto read = [this, entry, values = std::vector<float>()](
+                          std::span<std::byte> part, uint64_t offset) mutable -> Status {
       SLIM_TRY(source_.ReadPart(entry, part, offset));
       // A tensor that is not part of the architecture may be of any dtype.
       if (!CanConvertToFloat(entry.dtype)) return {};
       values.resize(part.size() / (DTypeBits(entry.dtype) / 8));
       ToFloat(entry.dtype, part.data(), values.data(), values.size());
       if (AllFinite(values.data(), values.size())) return {};
-      return NotFiniteError(from);
+      return NotFiniteError(entry.name);
     };
-    return writer_->Copy(to, read);
+    return writing_.Begin([this, to, read] { return writer_->Copy(to, read); });
   }
 
-  Status WriteSideFiles(CheckpointWriter& writer) {
+  Status WriteSideFiles() {
     ConfigTarget target;
     target.to = options_.recipe.layout;
     target.quant_type = SchemeName(plan_.type);
     target.dtype = options_.recipe.dtype;
     target.group_size = plan_.write.globals.group_size;
     SLIM_ASSIGN(const EditedConfig config, EditConfig(source_.config_text(), target));
-    SLIM_TRY(writer.WriteSideFile("config.json", config.text));
+    SLIM_TRY(writer_->WriteSideFile("config.json", config.text));
     for (const SideFile& file : side_files_.copied) {
       SLIM_ASSIGN(const File input, File::Open(JoinPath(source_.path(), file.name)));
-      SLIM_TRY(writer.CopySideFile(input, file.name));
+      SLIM_TRY(writer_->CopySideFile(input, file.name));
     }
     return {};
   }
 
-  Status WriteReceiptOf(CheckpointWriter& writer) {
+  Status WriteReceiptOf() {
     Receipt receipt;
     receipt.tool = "slim-quant";
     receipt.configuration = RecipeJson(options_.recipe);
@@ -532,9 +539,9 @@ class Pipeline {
       for (const PlannedPair& pair : pairs)
         receipt.notes.push_back({pair.pairing.source, "smoothed"});
     }
-    if (options_.shard.whole()) return WriteReceiptFile(writer, std::move(receipt), pool_);
+    if (options_.shard.whole()) return WriteReceiptFile(*writer_, std::move(receipt), pool_);
     const Json json = ShardJson(options_.shard, plan_.write, receipt);
-    return writer.WriteSideFile(kShardFileName, DumpJson(json, {.indent = 1}) + "\n");
+    return writer_->WriteSideFile(kShardFileName, DumpJson(json, {.indent = 1}) + "\n");
   }
 
   QuantSummary Summarize(const std::string& target) const {
@@ -549,9 +556,7 @@ class Pipeline {
     }
     for (const LinearPlan& linear : plan_.linears) {
       ++(linear.scheme == Scheme::kFloat ? summary.float_linears : summary.quantized_linears);
-    }
-    for (const LinearPlan& linear : plan_.linears) {
-      if (!options_.measure) break;
+      if (!options_.measure) continue;
       const auto measured = measured_.find(linear.name);
       LinearMeasurement nothing;
       nothing.name = linear.name;
@@ -570,10 +575,11 @@ class Pipeline {
   ThreadPool pool_;
   const SideFileChoice side_files_;
   Ranks& ranks_ = Ranks::World();
-  uint64_t dealt_ = 0;                  // linears that had their turn
-  CheckpointWriter* writer_ = nullptr;  // on rank 0
-  std::set<std::string>
-      skipped_;  // modules that an interrupted run had written, or other shards write
+  uint64_t dealt_ = 0;                      // linears that had their turn
+  std::optional<CheckpointWriter> writer_;  // on rank 0
+  WriteBehind writing_;                     // by writer_
+  // Modules that an interrupted run had written, or other shards write.
+  std::set<std::string> skipped_;
   std::future<Result<std::vector<FileDigest>>> input_digests_;
   std::vector<CalibrationTokens> texts_;  // of every pass, the main one last
   ExpertStorage experts_ = ExpertStorage::kResident;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
+#include <mutex>
 
 #include "kernels/convert.h"
 #include "kernels/matmul.h"
@@ -14,6 +16,7 @@ namespace slim {
 namespace {
 
 constexpr uint64_t kRowsPerTask = 16;
+constexpr uint64_t kRowsPerMaximum = 256;
 
 uint64_t RowBytes(const Tensor& weight) { return weight.shape[1] * (DTypeBits(weight.dtype) / 8); }
 
@@ -103,15 +106,25 @@ DType WorkingBlock::StoredDType(const std::string& tensor) const {
 void WorkingBlock::WidenColumnMax(std::string_view linear, bool with_sign,
                                   std::span<float> largest) {
   const Tensor& weight = Linear(linear)[Role::kWeight];
-  std::vector<float> row(weight.shape[1]);
-  for (uint64_t i = 0; i < weight.shape[0]; ++i) {
-    LoadRow(weight, i, row);
-    if (with_sign) {
-      for (size_t k = 0; k < row.size(); ++k) largest[k] = std::max(largest[k], row[k]);
-    } else {
-      UpdateColumnAbsMax(row.data(), 1, row.size(), largest.data());
+  const uint64_t k = weight.shape[1];
+  std::mutex widening;
+  pool_->ParallelFor(weight.shape[0], kRowsPerMaximum, [&](uint64_t begin, uint64_t end) {
+    std::vector<float> row(k);
+    std::vector<float> part(k, -std::numeric_limits<float>::infinity());
+    const auto widen = [](std::span<const float> values, std::span<float> to) {
+      for (size_t i = 0; i < values.size(); ++i) to[i] = std::max(to[i], values[i]);
+    };
+    for (uint64_t i = begin; i < end; ++i) {
+      LoadRow(weight, i, row);
+      if (with_sign) {
+        widen(row, part);
+      } else {
+        UpdateColumnAbsMax(row.data(), 1, k, part.data());
+      }
     }
-  }
+    const std::lock_guard lock(widening);
+    widen(part, largest);
+  });
 }
 
 void WorkingBlock::AddColumnSquares(std::string_view linear, std::span<float> squares) {
@@ -123,20 +136,21 @@ void WorkingBlock::AddColumnSquares(std::string_view linear, std::span<float> sq
   }
 }
 
-void WorkingBlock::Replace(LinearLayer& layer, Tensor weight, Tensor bias) {
-  LinearRecord record;
-  record.name = layer.name();
-  record[Role::kWeight] = std::move(weight);
-  record[Role::kBias] = std::move(bias);
+void WorkingBlock::Replace(LinearLayer& layer, Role role, Tensor part) {
+  LinearRecord record = std::move(layer).TakeRecord();
+  record[role] = std::move(part);
   changed_.emplace(record.name);
   layer = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
 }
 
 template <typename ForRow>
 void WorkingBlock::ChangeRows(LinearLayer& layer, const ForRow& change) {
-  const LinearRecord& record = layer.record();
-  const Tensor& from = record[Role::kWeight];
-  Tensor weight(Working(from.dtype), from.shape);
+  LinearRecord record = std::move(layer).TakeRecord();
+  Tensor& from = record[Role::kWeight];
+  const DType working = Working(from.dtype);
+  // In place where the dtype stays.
+  Tensor wider = working == from.dtype ? Tensor() : Tensor(working, from.shape);
+  Tensor& weight = wider.empty() ? from : wider;
   const uint64_t k = from.shape[1];
   pool_->ParallelFor(from.shape[0], kRowsPerTask, [&](uint64_t begin, uint64_t end) {
     std::vector<float> row(k);
@@ -146,8 +160,9 @@ void WorkingBlock::ChangeRows(LinearLayer& layer, const ForRow& change) {
       FromFloat(weight.dtype, row.data(), weight.data.data() + i * RowBytes(weight), k);
     }
   });
-  Tensor bias = record.Has(Role::kBias) ? Tensor::Copy(record[Role::kBias].view()) : Tensor();
-  Replace(layer, std::move(weight), std::move(bias));
+  if (!wider.empty()) from = std::move(wider);
+  changed_.emplace(record.name);
+  layer = LinearLayer::FromRecord(std::move(record), Backend::kReference).value();
 }
 
 void WorkingBlock::Scale(LinearLayer& layer, bool of_columns, std::span<const float> factors) {
@@ -164,8 +179,7 @@ void WorkingBlock::Scale(LinearLayer& layer, bool of_columns, std::span<const fl
   if (!record.Has(Role::kBias)) return;
   std::vector<float> bias = BiasOf(record);
   for (size_t i = 0; i < bias.size(); ++i) bias[i] *= factors[i];
-  Tensor scaled = VectorTensor(Working(record[Role::kBias].dtype), bias);
-  Replace(layer, Tensor::Copy(record[Role::kWeight].view()), std::move(scaled));
+  Replace(layer, Role::kBias, VectorTensor(Working(record[Role::kBias].dtype), bias));
 }
 
 void WorkingBlock::ScaleColumns(std::string_view linear, std::span<const float> scale) {
@@ -205,14 +219,11 @@ void WorkingBlock::SetNorm(std::string_view name, std::vector<float> weight,
 }
 
 void WorkingBlock::SetWeight(std::string_view linear, Tensor weight) {
-  const LinearRecord& record = Linear(linear);
-  Tensor bias = record.Has(Role::kBias) ? Tensor::Copy(record[Role::kBias].view()) : Tensor();
-  Replace(LayerOf(linear), std::move(weight), std::move(bias));
+  Replace(LayerOf(linear), Role::kWeight, std::move(weight));
 }
 
 void WorkingBlock::SetBias(std::string_view linear, Tensor bias) {
-  Tensor weight = Tensor::Copy(Linear(linear)[Role::kWeight].view());
-  Replace(LayerOf(linear), std::move(weight), std::move(bias));
+  Replace(LayerOf(linear), Role::kBias, std::move(bias));
 }
 
 }  // namespace slim

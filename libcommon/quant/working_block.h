@@ -86,7 +86,7 @@ class WorkingBlock {
   // Gives the weight as a tensor of the working dtype that may be written to.
   template <typename ForRow>
   void ChangeRows(LinearLayer& layer, const ForRow& change);
-  void Replace(LinearLayer& layer, Tensor weight, Tensor bias);
+  void Replace(LinearLayer& layer, Role role, Tensor part);
 
   const Checkpoint* checkpoint_;
   ComputeMode compute_;

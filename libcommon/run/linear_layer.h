@@ -65,6 +65,8 @@ class LinearLayer {
   const std::string& name() const { return record_.name; }
   // Of a float layer that was loaded for kReference the stored weight and bias.
   const LinearRecord& record() const { return record_; }
+  // The same, given away.
+  LinearRecord TakeRecord() && { return std::move(record_); }
   Scheme scheme() const { return record_.scheme; }
   uint64_t n() const { return record_.n(); }
   uint64_t k() const { return record_.k(); }

@@ -1,0 +1,34 @@
+// Writes beside the work that makes what is written next: one at a time, in the order they are
+// given. Knows nothing of what is written.
+#pragma once
+
+#include <future>
+#include <utility>
+
+#include "base/result.h"
+
+namespace slim {
+
+class WriteBehind {
+ public:
+  // Without `beside` a write runs when the next one is given, or in Finish().
+  explicit WriteBehind(bool beside)
+      : policy_(beside ? std::launch::async : std::launch::deferred) {}
+
+  // Waits for the write before and begins this one, a callable that gives a Status and owns what it
+  // writes. Errors: those of the write before, which leave this one undone.
+  template <class Write>
+  Status Begin(Write write) {
+    SLIM_TRY(Finish());
+    running_ = std::async(policy_, std::move(write));
+    return {};
+  }
+  // Errors: those of the last write.
+  Status Finish() { return running_.valid() ? running_.get() : Status(); }
+
+ private:
+  std::launch policy_;
+  std::future<Status> running_;  // its destructor waits
+};
+
+}  // namespace slim
