@@ -93,6 +93,16 @@ class Server:
         _, text = self.request("GET", "/metrics")
         return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " "))
 
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def wait_for_open_files(self, most):
+        """Connections that their clients left are closed within moments."""
+        end = time.monotonic() + 10
+        while self.open_files() > most and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.open_files()
+
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         return self.process.wait(30)
@@ -486,6 +496,7 @@ class Malformed(unittest.TestCase):
         seed = int(os.environ.get("SLIM_SERVER_SEED", "7"))
         with Server("--ctx", "64") as server:
             wanted = server.text("Hello", max_tokens=8)
+            files = server.open_files()
 
             def client(number):
                 chance = random.Random(seed * 1000 + number)
@@ -500,6 +511,7 @@ class Malformed(unittest.TestCase):
             self.assertIsNone(server.process.poll(), server.messages())
             self.assertEqual(server.text("Hello", max_tokens=8), wanted)
             self.assertEqual(server.request("GET", "/health")[0], 200)
+            self.assertLessEqual(server.wait_for_open_files(files), files)
             self.assertEqual(server.stop(), 0, server.messages())
 
 

@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "os/file.h"
-#include "text/sentencepiece_model.h"
 
 namespace slim {
 namespace {
@@ -51,10 +50,8 @@ Result<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, std::string_view t
   }
   SLIM_ASSIGN(const std::string content,
               checkpoint.ReadSideFile(has_model ? kSentencePiece : kTokenizer));
-  auto json = has_model ? TokenizerJsonOfSentencePiece(content, tokenizer_config)
-                        : Result<std::string>(content);
-  if (!json.ok()) return std::move(json).error().WithPath(path);
-  auto tokenizer = Tokenizer::FromJson(*json, tokenizer_config);
+  auto tokenizer = has_model ? Tokenizer::FromSentencePiece(content, tokenizer_config)
+                             : Tokenizer::FromJson(content, tokenizer_config);
   if (!tokenizer.ok()) return std::move(tokenizer).error().WithPath(path);
   return tokenizer;
 }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "json/json.h"
+#include "text/sentencepiece_model.h"
 #include "text/tokenizer_impl.h"
 
 namespace slim {
@@ -19,6 +20,25 @@ constexpr size_t kMaxTextBytes = size_t{1} << 28;
 
 Result<std::shared_ptr<const TokenizerImpl>> TokenizerImpl::Load(
     std::string_view tokenizer_json, std::string_view tokenizer_config) {
+  SLIM_ASSIGN(auto impl, LoadParts(tokenizer_json, tokenizer_config));
+  return std::shared_ptr<const TokenizerImpl>(std::move(impl));
+}
+
+Result<std::shared_ptr<const TokenizerImpl>> TokenizerImpl::LoadSentencePiece(
+    std::string_view model, std::string_view tokenizer_config) {
+  SLIM_ASSIGN(const SentencePieceProto proto, ReadSentencePieceProto(model));
+  SLIM_ASSIGN(const std::string json, TokenizerJsonOfSentencePiece(proto, tokenizer_config));
+  SLIM_ASSIGN(auto impl, LoadParts(json, tokenizer_config));
+  if (proto.model_type == SentencePieceModelType::kUnigram) {
+    SLIM_ASSIGN(auto normalizer, SentencePieceNormalizer::FromProto(proto));
+    SLIM_ASSIGN(auto unigram, UnigramModel::FromProto(proto));
+    impl->unigram_ = Unigram{std::move(normalizer), std::move(unigram)};
+  }
+  return std::shared_ptr<const TokenizerImpl>(std::move(impl));
+}
+
+Result<std::shared_ptr<TokenizerImpl>> TokenizerImpl::LoadParts(std::string_view tokenizer_json,
+                                                                std::string_view tokenizer_config) {
   SLIM_ASSIGN(const Json json, ParseJson(tokenizer_json));
   if (!json.is_object())
     return InputError("TOK-field", "not a tokenizer: the top must be an object");
@@ -34,7 +54,7 @@ Result<std::shared_ptr<const TokenizerImpl>> TokenizerImpl::Load(
   SLIM_TRY(impl->AddTokens(json.Find("added_tokens"), config));
   SLIM_TRY(impl->CheckPostProcessor());
   impl->clean_up_ = config.clean_up;
-  return std::shared_ptr<const TokenizerImpl>(std::move(impl));
+  return impl;
 }
 
 Status TokenizerImpl::AddTokens(const Json* added, const TokenizerConfig& config) {
@@ -116,6 +136,11 @@ Result<std::vector<int32_t>> TokenizerImpl::Encode(std::string_view text,
 Status TokenizerImpl::EncodeText(std::string_view text, bool at_start, BpeModel::Scratch& scratch,
                                  std::vector<int32_t>& ids) const {
   std::string normalized;
+  if (unigram_) {
+    SLIM_ASSIGN(normalized, unigram_->normalizer.Apply(text));
+    unigram_->model.Encode(normalized, ids);
+    return {};
+  }
   if (normalizer_) {
     normalized = text;
     SLIM_TRY(normalizer_->Apply(normalized, at_start));
@@ -189,6 +214,12 @@ bool TokenizerImpl::AwaitsBytes(int32_t id) const {
 Result<Tokenizer> Tokenizer::FromJson(std::string_view tokenizer_json,
                                       std::string_view tokenizer_config) {
   SLIM_ASSIGN(auto impl, TokenizerImpl::Load(tokenizer_json, tokenizer_config));
+  return Tokenizer(std::move(impl));
+}
+
+Result<Tokenizer> Tokenizer::FromSentencePiece(std::string_view model,
+                                               std::string_view tokenizer_config) {
+  SLIM_ASSIGN(auto impl, TokenizerImpl::LoadSentencePiece(model, tokenizer_config));
   return Tokenizer(std::move(impl));
 }
 

@@ -34,6 +34,11 @@ class Tokenizer {
   static Result<Tokenizer> FromJson(std::string_view tokenizer_json,
                                     std::string_view tokenizer_config);
 
+  // `model`: content of tokenizer.model, the file of the sentencepiece library. Errors: SPM-format
+  // (no such file, with the byte), SPM-unsupported, JSON-…, TOK-….
+  static Result<Tokenizer> FromSentencePiece(std::string_view model,
+                                             std::string_view tokenizer_config);
+
   // Token ids of `text`. `add_special_tokens` applies the post-processor (e.g. puts <s> in front).
   // Names of added tokens inside `text` become their ids; characters without a token vanish when
   // the model has neither byte_fallback nor unk_token; both as in transformers. Errors: TOK-utf8

@@ -17,7 +17,9 @@
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
+#include "text/sentencepiece_normalizer.h"
 #include "text/tokenizer_config.h"
+#include "text/unigram.h"
 
 namespace slim {
 
@@ -25,6 +27,9 @@ class TokenizerImpl {
  public:
   static Result<std::shared_ptr<const TokenizerImpl>> Load(std::string_view tokenizer_json,
                                                            std::string_view tokenizer_config);
+
+  static Result<std::shared_ptr<const TokenizerImpl>> LoadSentencePiece(
+      std::string_view model, std::string_view tokenizer_config);
 
   Result<std::vector<int32_t>> Encode(std::string_view text, bool add_special_tokens) const;
   Result<std::string> Decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
@@ -39,7 +44,15 @@ class TokenizerImpl {
   bool cleans_up() const { return clean_up_; }
 
  private:
+  // What takes the place of normalizer, pre-tokenizer and BPE.
+  struct Unigram {
+    SentencePieceNormalizer normalizer;
+    UnigramModel model;
+  };
+
   explicit TokenizerImpl(BpeModel model) : model_(std::move(model)) {}
+  static Result<std::shared_ptr<TokenizerImpl>> LoadParts(std::string_view tokenizer_json,
+                                                          std::string_view tokenizer_config);
 
   Status AddTokens(const Json* added, const TokenizerConfig& config);
   Status CheckPostProcessor() const;
@@ -51,7 +64,8 @@ class TokenizerImpl {
   std::unique_ptr<BpeModel::Scratch> TakeScratch() const;
   void ReturnScratch(std::unique_ptr<BpeModel::Scratch> scratch) const;
 
-  BpeModel model_;
+  BpeModel model_;  // of a unigram model the vocabulary
+  std::optional<Unigram> unigram_;
   AddedTokens added_;
   std::unique_ptr<Normalizer> normalizer_;
   std::unique_ptr<PreTokenizer> pre_tokenizer_;

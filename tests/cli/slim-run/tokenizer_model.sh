@@ -21,14 +21,19 @@ for token in tokenizer["added_tokens"][3:]:
     out += field(1, field(1, token["content"].encode()) + b"\x15" + struct.pack("<f", 0) + b"\x18\x03")
 trainer = b"\x18\x02" + varint(35 << 3) + b"\x01"
 open("bpe", "wb").write(out + field(2, trainer) + field(3, b"\x18\x01\x20\x00"))
-open("unigram", "wb").write(out + field(2, b"\x18\x01") + field(3, b"\x18\x01\x20\x00"))
+open("word", "wb").write(out + field(2, b"\x18\x03") + field(3, b"\x18\x01\x20\x00"))
 open("cut", "wb").write(out[:-3])
 END
 rm model/tokenizer.json
 cp bpe model/tokenizer.model
 slim-run model -p "Question: What is the capital of Kenya? é 你好" -n 12 --json >model.txt
 cmp json.txt model.txt && echo same
-for bad in unigram cut; do
+for bad in word cut; do
   cp $bad model/tokenizer.model
   slim-run model -p x || echo exit $?
 done
+# A unigram model with the table of nmt_nfkc.
+cp $TESTDATA/text/unigram/nfkc.model model/tokenizer.model
+slim-run model -p "It was  the ｂest" -n 0 --logits wide.safetensors
+slim-run model -p "It was the best " -n 0 --logits plain.safetensors
+cmp wide.safetensors plain.safetensors && echo the same ids
