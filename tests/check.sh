@@ -5,7 +5,7 @@
 #   sh tests/check.sh [--long] [PART...]
 #
 # Parts: those of the two lines below; without one those of the first, with --long all. --long also fuzzes 10 minutes a target, sends
-# the server 10 000 malformed requests, corrupts 1000 checkpoints instead of 300 and fails every call instead of some.
+# the server 10 000 malformed requests, corrupts 3000 checkpoints instead of 1000 and fails every call instead of some.
 # tests/plan.tsv says which test does which row of the plan.
 # Missing Debian packages are installed first (tools/packages.sh). The Python peers (torch, transformers, …) are used from
 # build/peers; SLIM_PEERS=install puts them there, SLIM_PEERS_PYTHON names another interpreter that has them; without
@@ -14,7 +14,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 all_parts="layering format unit cli flags fault server accuracy demo package peers sanitize fuzz"
-long_parts="tidy threads memcheck power aarch64"
+long_parts="tidy threads memcheck aarch64 chroot reproducible"
 fuzz_seconds=20
 parts=""
 for word in "$@"; do
@@ -22,7 +22,7 @@ for word in "$@"; do
     --long)
       fuzz_seconds=600
       SLIM_SERVER_FUZZ=10000
-      SLIM_CORRUPTIONS=1000
+      SLIM_CORRUPTIONS=3000
       SLIM_KILLS=10
       SLIM_LONG=1
       export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS SLIM_KILLS SLIM_LONG
@@ -184,26 +184,41 @@ sanitize() {
   unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
-# SLIM_AARCH64_ROOT: the packages unpacked there serve (cmake/aarch64.cmake), nothing is installed.
+# SLIM_AARCH64_ROOT: the packages unpacked there serve (cmake/aarch64.cmake), nothing is installed. The programs answer from
+# scripts of their names that run them under qemu, so the baselines are those of x86-64.
 check_aarch64() {
   [ -n "${SLIM_AARCH64_ROOT:-}" ] || step "packages, aarch64" sh tools/packages.sh aarch64 || return
-  need_build aarch64 unit_kernels || return
-  run "unit tests, aarch64" python3 tests/run_unit.py build/aarch64 -j "$jobs" --emulator "qemu-aarch64 -L /usr/aarch64-linux-gnu"
+  need_build aarch64 || return
+  emulator="qemu-aarch64 -L ${SLIM_AARCH64_ROOT:-/usr/aarch64-linux-gnu}"
+  run "unit tests, aarch64" python3 tests/run_unit.py build/aarch64 -j "$jobs" --timeout 3600 --emulator "$emulator"
+  mkdir -p build/aarch64/emulated
+  for program in build/aarch64/bin/*; do
+    script=build/aarch64/emulated/$(basename "$program")
+    printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$emulator" "$(pwd)/$program" >"$script"
+    chmod +x "$script"
+  done
+  run "command-line tests, aarch64" python3 tests/run.py --bin build/aarch64/emulated -j "$jobs" --timeout 600
 }
 
-# What has threads, under ThreadSanitizer.
+# What has threads, under ThreadSanitizer: the layers with a pool, and the server with its clients.
 check_threads() {
-  threaded="unit_parallel unit_quant unit_diff unit_run unit_serve unit_verify"
+  threaded="unit_os unit_parallel unit_kernels unit_checkpoint unit_convert unit_quant unit_diff unit_run unit_serve unit_text unit_verify"
   # shellcheck disable=SC2086
-  need_build tsan $threaded || return
+  need_build tsan $threaded slim-run || return
   TSAN_OPTIONS=exitcode=99
   export TSAN_OPTIONS
   run "unit tests, threads" python3 tests/run_unit.py build/tsan -j "$jobs" --timeout 2400
+  run "server, threads" python3 tests/run_python.py --bin build/tsan/bin tests/server_test.py
   unset TSAN_OPTIONS
 }
 
 mkdir -p build
-step "packages" sh tools/packages.sh build test || finish
+packages="build test"
+for part in $parts; do
+  case " $long_parts " in *" $part "*) packages="build test long" ;; esac
+done
+# shellcheck disable=SC2086
+step "packages" sh tools/packages.sh $packages || finish
 
 for part in $parts; do
   case $part in
@@ -221,18 +236,19 @@ for part in $parts; do
       need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/robustness_test.py tests/malformed_test.py tests/corruption_test.py tests/loader_repair_test.py \
         tests/loader_truth_test.py tests/golden_verify_test.py tests/golden_recipes_test.py tests/user_threads_test.py tests/matrix_test.py tests/verify_test.py tests/quant_report_test.py \
         tests/schemas_test.py tests/flags_test.py tests/golden_stick_test.py tests/foreign_golden_test.py tests/round_trip_test.py tests/convert_memory_test.py tests/plan_test.py \
-        tests/plan_rows_test.py tests/objects_test.py tests/guides_test.py
+        tests/plan_rows_test.py tests/objects_test.py tests/guides_test.py tests/readme_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;
     package) need_build release && run "packages" python_tests python3 tests/package_test.py ;;
+    chroot) need_build release && run "packages in fresh systems" python_tests python3 tests/chroot_test.py ;;
+    reproducible) run "reproducible build" python_tests python3 tests/reproducible_test.py ;;
     tidy) need_build release && run "clang-tidy" tidy_check ;;
     server) need_build release && run "server" python_tests python3 tests/server_test.py ;;
     threads) check_threads ;;
     memcheck) need_build release && run "memcheck" python_tests python3 tests/memcheck_test.py ;;
-    power) need_build release && run "power cuts" python_tests python3 tests/fault/power_test.py ;;
     fault) need_build release && run "faults" python_tests python3 tests/fault/calls_test.py tests/fault/inputs_test.py tests/fault/output_test.py \
-      tests/fault/resume_test.py tests/fault/surroundings_test.py ;;
+      tests/fault/power_test.py tests/fault/resume_test.py tests/fault/surroundings_test.py ;;
     peers) need_build release && check_peers ;;
     aarch64) check_aarch64 ;;
     sanitize) sanitize ;;

@@ -2,7 +2,7 @@
 """Random single corruptions of checkpoints: of their structure, each found without a manifest; of their data, each found with one
 and named; and no false alarm on untouched ones.
 
-SLIM_CORRUPTIONS sets how many of each (default 300; check.sh --long sets 1000). Structure: a tensor that is gone or has another name, dtype or shape, another
+SLIM_CORRUPTIONS sets how many of each (default 1000; check.sh --long sets 3000). Structure: a tensor that is gone or has another name, dtype or shape, another
 label, another shape-bearing value in config.json, a weight file that is gone. Data: a flipped bit, a zeroed page, two tensors of one
 shape swapped, another value in a JSON file, another byte in a side file.
 """
@@ -26,7 +26,7 @@ import sparse_checkpoint  # noqa: E402
 GOLDEN = ROOT / "testdata" / "golden"
 SHARED = ROOT.parent / "shared"
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
-COUNT = int(os.environ.get("SLIM_CORRUPTIONS", "300"))
+COUNT = int(os.environ.get("SLIM_CORRUPTIONS", "1000"))
 BASES = [GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static", GOLDEN / "traditional" / "mini-qwen2-bfloat16" / "m0-w8a8-m1",
          GOLDEN / "one-click" / "mini-qwen3-float16" / "w8a8-static"]
 PAGE = 4096

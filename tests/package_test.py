@@ -92,17 +92,26 @@ def digests(folder):
     return result
 
 
-class DebianPackages(Scratch):
-    def make(self, folder):
-        run("cpack", "-G", "DEB", "--config", os.path.join(BUILD, "CPackConfig.cmake"), "-B", folder,
-            environment={"SOURCE_DATE_EPOCH": "1700000000"})
-        return digests(folder)
+def make_debian_packages(folder, build=BUILD):
+    """Name and digest of each."""
+    run("cpack", "-G", "DEB", "--config", os.path.join(build, "CPackConfig.cmake"), "-B", folder, environment={"SOURCE_DATE_EPOCH": "1700000000"})
+    return digests(folder)
 
+
+def make_wheel(folder):
+    """Name and digest, from the build of the preset wheel."""
+    run("cmake", "--preset", "wheel", cwd=ROOT)
+    run("cmake", "--build", "--preset", "wheel", cwd=ROOT)
+    run(sys.executable, os.path.join(ROOT, "tools", "packaging", "wheel.py"), os.path.join(ROOT, "build", "wheel"), folder)
+    return digests(folder)
+
+
+class DebianPackages(Scratch):
     def test_packages(self):
-        first = self.make(self.path("first"))
+        first = make_debian_packages(self.path("first"))
         architecture = run("dpkg", "--print-architecture").strip()
         self.assertEqual(list(first), [f"{name}_{version()}_{architecture}.deb" for name in ("libslim-dev", "libslim0", "slim-tools")])
-        self.assertEqual(self.make(self.path("second")), first, "two packagings of one build differ")
+        self.assertEqual(make_debian_packages(self.path("second")), first, "two packagings of one build differ")
         for name in first:
             run("dpkg-deb", "-x", self.path("first", name), self.path("root"))
         self.check_root()
@@ -129,12 +138,8 @@ class DebianPackages(Scratch):
 @unittest.skipUnless(importlib.util.find_spec("ensurepip"), "python3-venv is not installed")
 class Wheel(Scratch):
     def test_wheel(self):
-        run("cmake", "--preset", "wheel", cwd=ROOT)
-        run("cmake", "--build", "--preset", "wheel", cwd=ROOT)
-        for folder in ("first", "second"):
-            run(sys.executable, os.path.join(ROOT, "tools", "packaging", "wheel.py"), os.path.join(ROOT, "build", "wheel"), self.path(folder))
-        made = digests(self.path("first"))
-        self.assertEqual(made, digests(self.path("second")), "two packagings of one build differ")
+        made = make_wheel(self.path("first"))
+        self.assertEqual(made, make_wheel(self.path("second")), "two packagings of one build differ")
         run(sys.executable, "-m", "venv", self.path("venv"))
         run(self.path("venv", "bin", "python"), "-m", "pip", "install", "--no-index", "--disable-pip-version-check",
             self.path("first", next(iter(made))))

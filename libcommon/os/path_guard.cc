@@ -1,9 +1,11 @@
 #include "os/path_guard.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/text.h"
 #include "os/file.h"
@@ -11,8 +13,23 @@
 namespace slim {
 namespace {
 
-bool IsInside(const std::string& path, const std::string& directory) {
-  return path.starts_with(directory + "/");
+// What the directories down to a canonical path and it itself are, whatever mounts lead there: an
+// existing directory is its device and inode, all else a name in one.
+std::vector<std::string> Identities(const std::string& path) {
+  const std::string parent = DirectoryName(path);
+  std::vector<std::string> chain;
+  if (parent != path) chain = Identities(parent);
+  struct stat info = {};
+  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    chain.push_back(fmt::format("{}:{}", info.st_dev, info.st_ino));
+  } else {
+    chain.push_back(JoinPath(chain.empty() ? "" : chain.back(), BaseName(path)));
+  }
+  return chain;
+}
+
+bool Contains(const std::vector<std::string>& chain, const std::string& identity) {
+  return std::ranges::find(chain, identity) != chain.end();
 }
 
 }  // namespace
@@ -33,15 +50,15 @@ Status CheckPlainFileName(std::string_view name, std::string_view suffix) {
 }
 
 Status CheckOutputApart(const std::string& input, const std::string& output) {
-  const std::string from = CanonicalPath(input);
-  const std::string to = CanonicalPath(output);
+  const std::vector<std::string> from = Identities(CanonicalPath(input));
+  const std::vector<std::string> to = Identities(CanonicalPath(output));
   const auto refuse = [&](std::string_view why) {
     return UsageError(fmt::format("output {} {} the input {}", Quote(output), why, Quote(input)),
                       "name another output: inputs are never modified");
   };
-  if (from == to) return refuse("is");
-  if (IsInside(to, from)) return refuse("lies inside");
-  if (IsInside(from, to)) return refuse("contains");
+  if (from.back() == to.back()) return refuse("is");
+  if (Contains(to, from.back())) return refuse("lies inside");
+  if (Contains(from, to.back())) return refuse("contains");
   return {};
 }
 

@@ -17,6 +17,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "testdata" / "golden"
 LONG = bool(os.environ.get("SLIM_LONG"))
+ROUNDS = 25
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
 QUANT = ("slim-quant", "in", "-o", "out", "--type", "w8a16", "-q")
 
@@ -56,27 +57,32 @@ class Faults(unittest.TestCase):
 
     def test_killed_at_moments(self):
         self.prepare(QUANT)
-        for number in range(400 if LONG else 40):
+        kills, slowest = 0, 0.0
+        for number in range(500 if LONG else 50):
             for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
                 process = subprocess.Popen([BIN / QUANT[0], *QUANT[1:]], cwd=self.folder, stderr=subprocess.DEVNULL)
-                time.sleep(0.0007 * number / (10 if LONG else 1))
+                time.sleep(0.0006 * number / (10 if LONG else 1))
                 process.send_signal(kind)
                 told = time.monotonic()
                 if kind == signal.SIGINT and number % 2:
                     process.send_signal(kind)  # a second one ends it without more ado
                 code = process.wait(timeout=10)
-                self.assertLess(time.monotonic() - told, 5)
+                slowest = max(slowest, time.monotonic() - told)
                 self.assertIn(code, (0, -kind))
+                kills += code != 0
                 self.check_state(kind in (signal.SIGKILL, signal.SIGINT))
                 # What a kill left would still be there when the next run is stopped before it gets to it.
                 shutil.rmtree(self.folder / ".out.slim-partial", ignore_errors=True)
         self.assertEqual(self.run_command(QUANT).returncode, 0)
         self.check_state(False)
+        print(f"{kills} runs ended by signals, the slowest {slowest:.2f} s later")
+        self.assertGreater(kills, 100)
+        self.assertLess(slowest, 5)
 
-    def test_two_writers_never_mix(self):
+    def test_writers_never_mix(self):
         self.prepare(QUANT)
         for force in ((), ("--force",)):
-            for _ in range(50 if LONG else 4):
+            for _ in range(ROUNDS):
                 processes = [subprocess.Popen([BIN / QUANT[0], *QUANT[1:], *force], cwd=self.folder, stderr=subprocess.DEVNULL)
                              for _ in range(8)]
                 codes = [process.wait(timeout=60) for process in processes]
@@ -86,6 +92,7 @@ class Faults(unittest.TestCase):
                     self.assertEqual(codes.count(0), 1)
                 self.assertEqual(self.wanted, digest(self.folder / "out"))
                 self.check_state(False)
+        print(f"{2 * ROUNDS} rounds of 8 writers")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ SLIM_LONG=1 (check.sh --long) tries every number of a call instead of some sprea
 """
 
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -14,7 +13,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
-from checkpoint_files import read_safetensors, write_safetensors  # noqa: E402
+import sparse_checkpoint  # noqa: E402
 
 GOLDEN = ROOT / "testdata" / "golden"
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
@@ -60,18 +59,6 @@ SCENES = [
 ]
 
 
-def write_sparse(folder):
-    """A W8A8S checkpoint as the traditional scripts leave it."""
-    folder.mkdir()
-    base = GOLDEN / "traditional" / "mini-qwen2-bfloat16" / "a0-w8a8"
-    tensors = read_safetensors(base / "quant_model_weight_w8a8.safetensors")
-    tensors.update(read_safetensors(ROOT / "testdata" / "traditional-deltas" / "w8a8s" / "delta.safetensors"))
-    labels = json.loads((ROOT / "testdata" / "traditional-deltas" / "w8a8s" / "description.json").read_text())
-    write_safetensors(folder / "quant_model_weight_w8a8s.safetensors", {name: tensors[name] for name in labels if name in tensors})
-    (folder / "quant_model_description.json").write_text(json.dumps({"version": "1.0.0", **labels}, indent=2))
-    shutil.copyfile(base / "config.json", folder / "config.json")
-
-
 def snapshot(path):
     """Every file below a path with its digest; None where there is nothing."""
     if path.is_file():
@@ -94,7 +81,7 @@ class Stage:
         shutil.copytree(GOLDEN / "models" / "mini-qwen3-float16", self.folder / "unbiased")
         shutil.copyfile(GOLDEN / "calib.jsonl", self.folder / "calib.jsonl")
         (self.folder / "prompts.txt").write_text("The quick brown fox jumps over the lazy dog again and again.")
-        write_sparse(self.folder / "sparse")
+        sparse_checkpoint.make(self.folder / "sparse")
         for words in PREPARED.values():
             result = self.run(words)
             assert result.returncode == 0, result.stderr

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from scenes import BIN, GOLDEN, MODEL, snapshot  # noqa: E402
+from scenes import BIN, GOLDEN, MODEL, ROOT, snapshot  # noqa: E402
 
 QUANTIZED = GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a16"
 PROMPTS = "The quick brown fox jumps over the lazy dog again and again."
@@ -181,6 +181,23 @@ class Places(Surroundings):
                         shutil.rmtree(self.folder / "out", ignore_errors=True)
         self.assertEqual(weights.stat().st_mode & 0o777, (MODEL / "model.safetensors").stat().st_mode & 0o777)
 
+    @unittest.skipUnless(works(["unshare", "-m", "true"]), "a mount namespace is not to be had here")
+    def test_output_is_input_by_another_mount(self):
+        (self.folder / "bound").mkdir()
+        before = snapshot(self.folder / "float")
+        mounted = ("unshare", "-m", "sh", "-c", 'mount --bind float bound && exec "$@"', "sh")
+        for force in ((), ("--force",)):
+            for words in (["slim-quant", "float", "-o", "bound", "--type", "w8a16"], ["slim-convert", "bound", "-o", "float", "--to", "gguf"],
+                          ["slim-quant", "float", "-o", "bound/out", "--type", "w8a16"],
+                          ["slim-run", "float", "-p", "Hi", "-n", "1", "--dump-layers", "bound"],
+                          ["slim-run", "float", "-p", "Hi", "-n", "1", "--logits", "bound/model.safetensors"],
+                          ["slim-verify", "float", "-o", "bound/model.safetensors"],
+                          ["slim-diff", "float", "weightonly", "--prompts", "prompts.txt", "-o", "bound/model.safetensors"]):
+                with self.subTest(words=words, force=force):
+                    result = self.run_tool(*words, *force, prefix=mounted)
+                    self.assertIn(result.returncode, (2, 4), result.stderr)
+                    self.assertEqual(before, snapshot(self.folder / "float"))
+
     def modes(self, folder):
         return {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
 
@@ -247,6 +264,27 @@ class Places(Surroundings):
         result = self.run_tool("slim-verify", "float", prefix=NOBODY)
         self.assertIn(result.returncode, (1, 3, 4))
         self.assertIn("Permission denied", result.stdout + result.stderr)
+
+    def test_what_may_not_be_changed(self):
+        """chattr +i, which stops root, too; only file systems on a disk have it."""
+        with tempfile.TemporaryDirectory(prefix="slim-fault-", dir=ROOT / "build") as scratch:
+            place = pathlib.Path(scratch)
+            report, folder = place / "report.html", place / "folder"
+            report.write_text("old")
+            folder.mkdir()
+            if not works(["chattr", "+i", report, folder]):
+                self.skipTest("chattr +i does not work here")
+            try:
+                for words in (["slim-verify", "weightonly", "--force", "-o", report], ["slim-quant", "float", "-o", folder / "out", "--type", "w8a16"],
+                              ["slim-run", "float", "-p", "Hi", "-n", "1", "--logits", folder / "out"]):
+                    with self.subTest(words=words):
+                        result = self.run_tool(*words)
+                        self.assertEqual(result.returncode, 4, result.stderr)
+                        self.assertIn(str(place), result.stderr)
+                self.assertEqual((report.read_text(), list(folder.iterdir())), ("old", []))
+                self.assertEqual(sorted(path.name for path in place.iterdir()), ["folder", "report.html"])
+            finally:
+                subprocess.run(["chattr", "-i", report, folder], check=True)
 
     @unittest.skipUnless(works(["unshare", "-m", "true"]), "a mount namespace is not to be had here")
     def test_read_only_mount(self):
