@@ -8,6 +8,7 @@ the others end well, too, and no refusal leaves an output. Malformed safetensors
 import functools
 import http.client
 import json
+import math
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
+from checkpoint_files import Tensor, WIDTH, read_safetensors, write_safetensors  # noqa: E402
 from robustness_test import corpus, foreign_bases, unescape  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("SLIM_BIN", ROOT / "build" / "release" / "bin"))
@@ -206,6 +208,57 @@ class Malformed(unittest.TestCase):
                     code, _ = self.play(tool)
                     if verdict == "reject":
                         self.assertEqual(code, "3")
+
+
+class StrayParts(unittest.TestCase):
+    """A part of a linear that its type does not have, or one of its own in another shape or type: refused or passed over."""
+
+    TYPES = ["w8a8", "w8a8_dynamic", "w8a16", "w4a8", "w4a16", "w4a4", "fp8", "w8a8_mxfp8", "w4a4_mxfp4"]
+    COMMANDS = {"verify": ["slim-verify", "--deep", "model"], "dequantize": ["slim-convert", "model", "-o", "out", "--dequantize", "--no-fsync"],
+                "mindie": ["slim-convert", "model", "-o", "out", "--to", "mindie", "--no-fsync", "--allow-loss"],
+                "run": ["slim-run", "model", "-p", "Hi", "-n", "1"]}
+    LINEAR = "model.layers.0.self_attn.q_proj"
+
+    def test_every_role_in_every_type(self):
+        roles = re.findall(r'^SLIM_ROLE\(\w+, "(\w+)"\)', (ROOT / "libcommon" / "linear" / "role.def").read_text(), re.M)
+        self.assertGreater(len(roles), 10)
+        runs = 0
+        with tempfile.TemporaryDirectory(prefix="slim-malformed-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as scratch:
+            folder = pathlib.Path(scratch)
+            for kind in self.TYPES:
+                subprocess.run([BIN / "slim-quant", GOLDEN / "models" / "mini-qwen2-bfloat16", "-o", "base", "--force", "--type", kind, "--no-fsync", "-q",
+                                *(("--calib", GOLDEN / "calib.jsonl") if kind == "w8a8" else ())], cwd=folder, check=True)
+                for number, role in enumerate(roles):
+                    for part in self.parts(number):
+                        self.write(folder, role, part)
+                        for name, words in self.COMMANDS.items():
+                            with self.subTest(type=kind, role=role, dtype=part.dtype, shape=part.shape, command=name):
+                                result = subprocess.run([BIN / words[0], *words[1:]], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+                                self.assertIn(result.returncode, (0, 1, 3), result.stderr)
+                                runs += 1
+                            shutil.rmtree(folder / "out", ignore_errors=True)
+        print(f"{runs} stray parts")
+
+    @staticmethod
+    def parts(number):
+        """Of one role; all shapes and types come about over the roles."""
+        shapes, dtypes = [[0], [1], [64, 0], [64, 3], [65], [64, 1, 7]], ["F32", "I8", "I64", "F8_E4M3", "BF16"]
+        for i in (number, number + 3) if not os.environ.get("SLIM_LONG") else range(len(shapes)):
+            shape, dtype = shapes[i % len(shapes)], dtypes[i % len(dtypes)]
+            yield Tensor(dtype, shape, b"\1" * (math.prod(shape) * WIDTH[dtype]))
+
+    def write(self, folder, role, part):
+        model = folder / "model"
+        shutil.rmtree(model, ignore_errors=True)
+        shutil.copytree(folder / "base", model)
+        name = f"{self.LINEAR}.{role}"
+        weights, = model.glob("*.safetensors")
+        write_safetensors(weights, {**read_safetensors(weights), name: part})
+        for path, member in ((next(model.glob("*.index.json")), "weight_map"), (model / "quant_model_description.json", None)):
+            document = json.loads(path.read_text())
+            names = document[member] if member else document
+            names[name] = names[f"{self.LINEAR}.weight"]
+            path.write_text(json.dumps(document))
 
 
 def corpus_names():

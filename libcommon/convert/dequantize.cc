@@ -51,7 +51,10 @@ Result<Tensor> DequantizeWeight(const LogicalLayer& layer, const LinearRecord& r
   std::vector<float> row(k);
   const uint64_t row_bytes = k * DTypeBits(dtype) / 8;
   std::optional<ColumnWeights> by_column;
-  if (InputsDiffer(record)) by_column.emplace(record);
+  if (InputsDiffer(record)) {
+    SLIM_TRY(CheckInputColumns(record));
+    by_column.emplace(record);
+  }
   for (uint64_t i = 0; i < layer.n(); ++i) {
     if (by_column) {
       by_column->Dequantize(i, row);

@@ -7,6 +7,7 @@
 
 #include "convert/dequantize.h"
 #include "linear/int8.h"
+#include "linear/w8a8.h"
 
 namespace slim {
 namespace {
@@ -32,12 +33,25 @@ QuantizationRange RangeOfAll(std::span<const float> scales, std::span<const floa
 }  // namespace
 
 bool InputsDiffer(const LogicalLayer& layer) {
-  return layer.Has(Role::kInputScale) &&
+  return HasStaticActivations(layer.scheme) && layer.Has(Role::kInputScale) &&
          ElementCount(layer.part(Role::kInputScale)->shape).value_or(0) > 1;
 }
 
 bool InputsDiffer(const LinearRecord& record) {
-  return record.Has(Role::kInputScale) && record[Role::kInputScale].elements() > 1;
+  return HasStaticActivations(record.scheme) && record.Has(Role::kInputScale) &&
+         record[Role::kInputScale].elements() > 1;
+}
+
+Status CheckInputColumns(const LinearRecord& record) {
+  const std::vector<float> scales = PartAsFloats(record, Role::kInputScale);
+  const bool sound = std::ranges::all_of(scales, [](float s) { return s > 0 && std::isfinite(s); });
+  if (sound && scales.size() == record.k() && record[Role::kInputOffset].elements() == record.k() &&
+      record[Role::kDeqScale].elements() == record.n()) {
+    return {};
+  }
+  return InputError("CV-input-scale",
+                    "input_scale has a value that is not positive, or not one a column",
+                    "the source is damaged: fetch it again");
 }
 
 ColumnWeights::ColumnWeights(const LinearRecord& record)
@@ -53,14 +67,9 @@ void ColumnWeights::Dequantize(uint64_t n_index, std::span<float> row) const {
 }
 
 Status FoldInputs(LinearRecord& record, LayerLoss& loss) {
+  SLIM_TRY(CheckInputColumns(record));
   const std::vector<float> scales = PartAsFloats(record, Role::kInputScale);
   const std::vector<float> offsets = PartAsFloats(record, Role::kInputOffset);
-  const bool sound = std::ranges::all_of(scales, [](float s) { return s > 0 && std::isfinite(s); });
-  if (!sound || scales.size() != record.k() || offsets.size() != record.k()) {
-    return InputError("CV-input-scale",
-                      "input_scale has a value that is not positive, or not one a column",
-                      "the source is damaged: fetch it again");
-  }
   const QuantizationRange range = RangeOfAll(scales, offsets);
   const uint64_t k = record.k();
   Tensor codes(DType::kI8, {record.n(), k});

@@ -20,7 +20,11 @@ namespace slim {
 bool InputsDiffer(const LogicalLayer& layer);
 bool InputsDiffer(const LinearRecord& record);
 
-// Rows of the weight of a layer whose columns differ.
+// CV-input-scale unless a layer whose columns differ has as many scales and offsets as columns, the
+// scales positive and finite, and as many deq_scales as rows.
+Status CheckInputColumns(const LinearRecord& record);
+
+// Rows of the weight of a layer whose columns differ and that passed the check.
 class ColumnWeights {
  public:
   // `record` outlives it, with its weight in place.

@@ -196,8 +196,9 @@ void DequantizeMx(const LinearRecord& record, uint64_t n_index, std::span<float>
   DequantizeRowMx(record[Role::kWeight].as<uint8_t>().subspan(n_index * row.size(), row.size()),
                   type, record[Role::kWeightScale].as<uint8_t>().subspan(n_index * blocks, blocks),
                   row);
-  if (!record.Has(Role::kWeightDualScale)) return;
+  if (record.scheme != Scheme::kW4A4MXFP4DualScale) return;
   const uint64_t columns = record[Role::kWeightDualScale].elements() / record.n();
+  assert(columns > 0);  // CheckRecord has seen to it
   const uint64_t width = row.size() / columns;
   for (uint64_t i = 0; i < row.size(); ++i) {
     row[i] *= static_cast<float>(
