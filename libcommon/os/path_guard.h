@@ -12,7 +12,8 @@ namespace slim {
 // in `suffix`.
 Status CheckPlainFileName(std::string_view name, std::string_view suffix = "");
 
-// The output must not be the input, lie inside it or contain it, by whatever spelling, link or mount.
+// The output must not be the input, lie inside it or contain it, by whatever spelling, link or
+// mount.
 Status CheckOutputApart(const std::string& input, const std::string& output);
 
 }  // namespace slim
