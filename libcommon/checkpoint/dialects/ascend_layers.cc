@@ -95,6 +95,12 @@ Status AscendLayers::AddLinear(const TensorEntry& weight, std::string_view modul
     const TensorEntry* entry =
         source_.Find(fmt::format("{}.{}", module, RoleSuffix(static_cast<Role>(i))));
     if (entry == nullptr) continue;
+    if (ElementCount(entry->shape) == 0) {
+      return InputError("LIN-shape",
+                        fmt::format("has shape {}: no elements", ShapeText(entry->shape)))
+          .WithTensor(entry->name)
+          .WithPath(source_.path());
+    }
     layer.parts[i] = PartSpec{entry->dtype, entry->shape};
     layer.sources.push_back(entry);
   }
