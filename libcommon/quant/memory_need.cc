@@ -45,7 +45,7 @@ class Need {
     for (const LinearPlan& linear : plan_.linears) AddLinear(linear);
     uint64_t block = 0;
     for (const auto& [name, bytes] : blocks_) block = std::max(block, bytes);
-    uint64_t need = kProgram + plan_.write.tensors.size() * kTensorEntry;
+    uint64_t need = kProgram + plan_.write.tensors.size() * kTensorEntry + behind_;
     if (!plan_.needs_calibration && !plan_.rotation) return need + largest_;
     need += std::max(block + largest_change_, largest_);
     uint64_t moments = 0;
@@ -62,6 +62,7 @@ class Need {
     const bool quantized = linear.scheme != Scheme::kFloat;
     const bool as_model = options_.recipe.compute == ComputeMode::kModel;
     const bool changed = plan_.rotation || changed_.contains(linear.name);
+    if (quantized || changed) behind_ = std::max(behind_, linear.bytes_after);
     const uint64_t working = changed && !as_model ? elements * kFloatBytes : linear.bytes_before;
     // Codes, one a byte, and their packed form with the scales.
     const uint64_t made = quantized ? elements + linear.bytes_after : 0;
@@ -177,6 +178,7 @@ class Need {
   const std::set<std::string, std::less<>> changed_;
   std::map<std::string_view, uint64_t> blocks_;
   uint64_t largest_ = 0;         // linear outside the blocks
+  uint64_t behind_ = 0;          // what is being written while the next is made
   uint64_t largest_change_ = 0;  // what lies beside a block while one linear of it is worked on
 };
 

@@ -239,6 +239,7 @@ Result<TraditionalRecipe> RecipeOf(const TraditionalSettings& s) {
   recipe.layout = s.layout;
   recipe.part_size = s.part_size;
   recipe.calibration_file = s.calib_file;
+  if (s.rotate) recipe.process.push_back({{RotationStep()}});
   if (!s.anti_method.empty()) {
     SLIM_ASSIGN(SmoothStep smooth, SmoothStepOf(s, linear.settings, result.notes));
     if (s.anti_file.empty()) {

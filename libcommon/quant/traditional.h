@@ -38,6 +38,7 @@ struct TraditionalSettings {
   double fraction = 0.01;
   int64_t group_size = 64;
   double percdamp = 0.01;
+  bool rotate = false;  // as quarot, before all else
   bool disable_last_linear = true;
   std::vector<std::string> disable_names;       // stay float
   std::vector<std::string> disable_anti_names;  // are not smoothed

@@ -42,7 +42,7 @@ KINDS = {
 
 
 def command(output, flags):
-    return [str(BIN / "slim-quant"), str(MODEL), "-o", str(output), "--no-fsync", "--threads", "1", "--report", f"{output}.html",
+    return [str(BIN / "slim-quant"), str(MODEL), "-o", str(output), "--no-fsync", "--threads", "2", "--report", f"{output}.html",
             *flags]
 
 

@@ -54,7 +54,7 @@ constexpr Flag kFlags[] = {
          "calibration text (JSONL, JSON list, plain text, C-Eval folder); default: the set that "
          "ships",
      .value = "FILE",
-     .aliases = "calib_file"},
+     .aliases = "calib_file calib_dataset"},
     {.name = "smooth",
      .kind = FlagKind::kChoice,
      .help = "smoothing of outlier channels; default: flex for types with integer activations",
@@ -174,6 +174,12 @@ constexpr Flag kFlags[] = {
     Old("percdamp", FlagKind::kReal),
     Old("part-file-size", FlagKind::kInteger),
     Old("disable-level", FlagKind::kText),
+    Old("disable-threshold", FlagKind::kReal),
+    Old("layer-count", FlagKind::kInteger),
+    Old("pr", FlagKind::kReal),
+    Old("nonuniform", FlagKind::kBoolean),
+    Old("rot", FlagKind::kBoolean),
+    Old("save-split-w8a8s-dir", FlagKind::kText),
     Old("calib-texts", FlagKind::kList),
     Old("mindie-format", FlagKind::kBoolean),
     Old("device-type", FlagKind::kText),
@@ -186,14 +192,16 @@ constexpr Flag kFlags[] = {
     Old("input-ids-name", FlagKind::kText),
     Old("attention-mask-name", FlagKind::kText),
     Old("tokenizer-args", FlagKind::kText),
+    Old("torch-dtype", FlagKind::kText),
     // generate_quant_weight.sh -src M -dst O -type llama2_13b_w8a8.
     Old("src", FlagKind::kText),
     Old("dst", FlagKind::kText),
 };
 
-constexpr std::array<std::string_view, 10> kMeaningless = {
+constexpr std::array<std::string_view, 11> kMeaningless = {
     "device-type", "model-type", "model-name",     "trust-remote-code",   "tp-size",
-    "fa-amp",      "batch-size", "input-ids-name", "attention-mask-name", "tokenizer-args"};
+    "fa-amp",      "batch-size", "input-ids-name", "attention-mask-name", "tokenizer-args",
+    "torch-dtype"};
 
 // `slim-quant quant …`: msModelSlim's one-click command.
 constexpr Flag kOneClickFlags[] = {

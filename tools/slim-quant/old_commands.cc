@@ -19,21 +19,40 @@ bool Bool(const Arguments& arguments, std::string_view flag, bool fallback) {
 
 // Settings whose usual value is the only one there is.
 Status CheckFixed(const Arguments& arguments) {
-  if (arguments.Has("mm-tensor")) {
-    return UsageError("--mm_tensor True is not supported: weights have a scale a channel here",
-                      "--mm_tensor False is what the scripts use");
-  }
-  if (arguments.Has("use-reduce-quant"))
-    return UsageError(
-        "--use_reduce_quant is not supported: it quantizes communication at run time");
-  if (ToUpper(arguments.Text("disable-level", "L0")) != "L0") {
-    return UsageError(
-        fmt::format("--disable_level {} is not supported", Quote(arguments.Text("disable-level"))),
-        "name the layers with --disable_names; slim-quant analyze ranks them");
-  }
-  if (!arguments.SpelledAs("calib-texts").empty()) {
-    return UsageError("--calib_texts is not supported",
-                      "write the texts into a file, blank lines between them, for --calib_file");
+  const std::string level = arguments.Text("disable-level", "L0");
+  struct Refusal {
+    bool given;
+    std::string message;
+    std::string_view hint;
+  };
+  const Refusal refusals[] = {
+      {arguments.Has("mm-tensor"),
+       "--mm_tensor True is not supported: weights have a scale a channel here",
+       "--mm_tensor False is what the scripts use"},
+      {arguments.Has("use-reduce-quant"),
+       "--use_reduce_quant is not supported: it quantizes communication at run time", ""},
+      {ToUpper(level) != "L0", fmt::format("--disable_level {} is not supported", Quote(level)),
+       "name the layers with --disable_names; slim-quant analyze ranks them"},
+      {arguments.Real("disable-threshold", 0) != 0,
+       "--disable_threshold is not supported: the score that it cuts off is closed code",
+       "name the layers with --disable_names; slim-quant analyze ranks them"},
+      {arguments.Integer("layer-count", 0) != 0,
+       "--layer_count is not supported: a model cut off after some layers is of no use",
+       "--layer_count 0 stands for all"},
+      {arguments.Real("pr", 1) != 1, "--pr is not supported: outputs do not depend on chance here",
+       "--pr 1.0 is what the scripts use"},
+      {arguments.Has("nonuniform"),
+       "--nonuniform True is not supported: codes are evenly spaced here",
+       "--nonuniform False is what the scripts use"},
+      {arguments.Has("save-split-w8a8s-dir"),
+       "--save_split_w8a8s_dir is not supported: it belongs to the compressor of sparse weights, "
+       "which is closed code",
+       "--w_bit 4 --a_bit 8 makes the sparse weights that it takes"},
+      {!arguments.SpelledAs("calib-texts").empty(), "--calib_texts is not supported",
+       "write the texts into a file, blank lines between them, for --calib_file"},
+  };
+  for (const Refusal& refusal : refusals) {
+    if (refusal.given) return UsageError(refusal.message, std::string(refusal.hint));
   }
   return {};
 }
@@ -49,6 +68,7 @@ void ReadSwitches(const Arguments& arguments, TraditionalSettings& s) {
   s.open_outlier = Bool(arguments, "open-outlier", s.open_outlier);
   s.co_sparse = Bool(arguments, "co-sparse", s.co_sparse);
   s.use_sigma = Bool(arguments, "use-sigma", s.use_sigma);
+  s.rotate = Bool(arguments, "rot", s.rotate);
   s.disable_last_linear = Bool(arguments, "disable-last-linear", s.disable_last_linear);
 }
 

@@ -7,3 +7,7 @@ grep quantize out2/config.json
 grep -c '"model.layers.0.mlp.down_proj.weight": "FLOAT"' out2/quant_model_description_w8a8.json
 grep -c '"model.layers.2.mlp.down_proj.weight": "W8A8"' out2/quant_model_description_w8a8.json
 slim-verify -q out out2
+# What has one meaning here is taken with it; --rot is a rotation.
+slim-quant --model_path $TESTDATA/models/tiny-qwen2 --save_directory out3 --calib_dataset $TESTDATA/golden/calib.jsonl --rot True --pr 1.0 --nonuniform False --layer_count 0 --disable_threshold 0 --torch_dtype bfloat16
+cmp -s out/quant_model_weight_w8a8.safetensors out3/quant_model_weight_w8a8.safetensors || echo "rotated"
+slim-verify -q out3
