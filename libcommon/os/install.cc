@@ -1,6 +1,7 @@
 #include "os/install.h"
 
 #include <dlfcn.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <climits>
@@ -23,13 +24,20 @@ std::string LibraryDirectory() {
   return DirectoryName(buffer);
 }
 
+std::string ProgramDirectory() {
+  char buffer[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof(buffer));
+  if (length > 0) return DirectoryName(std::string(buffer, static_cast<size_t>(length)));
+  // Where /proc is not mounted, as in a bare chroot: the path that the program was started by.
+  const auto* started = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  if (started == nullptr || ::realpath(started, buffer) == nullptr) return ".";
+  return DirectoryName(buffer);
+}
+
 }  // namespace
 
 Result<std::string> FindInstalledFile(std::string_view relative) {
-  char buffer[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof(buffer));
-  std::string directory =
-      length > 0 ? DirectoryName(std::string(buffer, static_cast<size_t>(length))) : ".";
+  std::string directory = ProgramDirectory();
   std::vector<std::string> tried = {JoinPath(directory, JoinPath("../share/slim", relative))};
   // PREFIX/lib, or PREFIX/lib/x86_64-linux-gnu.
   if (const std::string library = LibraryDirectory(); !library.empty() && library != directory) {
