@@ -153,7 +153,10 @@ class Calls(unittest.TestCase):
                 with self.subTest(scene=str(scene), number=number):
                     result, came = stage.play(scene, f"malloc {number} 0 {errno.ENOMEM}")
                     self.assertTrue(came)
-                    self.assertIn(result.returncode, (0, 5), result.stderr)
+                    if result.returncode == 4:  # a call of the C library, such as opendir, that says so itself
+                        self.assertIn(os.strerror(errno.ENOMEM), result.stderr)
+                    else:
+                        self.assertIn(result.returncode, (0, 5), result.stderr)
                     done += 1
                     if result.returncode == 0:
                         self.assertEqual(self.outputs(scene), list(scene.outputs))
