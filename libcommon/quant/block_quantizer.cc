@@ -128,6 +128,8 @@ Status BlockQuantizer::Run(uint64_t layer) {
   float_weights_.clear();
   measured_.clear();
   smoothed_by_.clear();
+  unseen_.clear();
+  unsmoothed_.clear();
   stats_.reset();
   block_.reset();  // before the next one is there
   SLIM_ASSIGN(WorkingBlock block, WorkingBlock::Load(source_, plan_.config, layer,
@@ -143,8 +145,22 @@ Status BlockQuantizer::Run(uint64_t layer) {
   for (PassRun& run : passes_) {
     if (run.pass) SLIM_TRY(RunPass(run));
   }
+  WarnOfUnseen();
   MeasureResults();
   return block_->status();
+}
+
+// One line a block: of many experts, many may have seen no token.
+void BlockQuantizer::WarnOfUnseen() {
+  const auto warn = [&](const std::vector<std::string>& names, std::string_view what) {
+    if (names.empty()) return;
+    const std::string more =
+        names.size() == 1 ? "" : fmt::format(" and {} more linears", names.size() - 1);
+    listener_.Warning(
+        fmt::format("{}{} saw no calibration token: {}", Quote(names.front()), more, what));
+  };
+  warn(unseen_, "given the range of the other experts");
+  warn(unsmoothed_, "not smoothed");
 }
 
 Status BlockQuantizer::RunPass(PassRun& run) {
@@ -355,10 +371,7 @@ Status BlockQuantizer::Smooth(const SmoothStep& step, size_t index) {
     context.exact_source = source != nullptr && source->scheme == Scheme::kFloat &&
                            block_->StoredDType(source->name + ".weight") != DType::kF32;
     SLIM_ASSIGN(const bool smoothed, SmoothPairOf(step, pair.pairing, context));
-    if (!smoothed) {
-      listener_.Warning(
-          fmt::format("{} saw no calibration token and is not smoothed", Quote(target)));
-    }
+    if (!smoothed) unsmoothed_.push_back(target);
   }
   return {};
 }
@@ -431,8 +444,7 @@ Result<ValueRange> BlockQuantizer::ObservedRange(CalibratedLinear& linear) {
                       "calibrate with more text, or use a type without static activations")
         .WithTensor(name);
   }
-  listener_.Warning(fmt::format(
-      "{} saw no calibration token: its range is that of the other experts", Quote(name)));
+  unseen_.push_back(name);
   return *widest;
 }
 

@@ -97,6 +97,7 @@ class BlockQuantizer {
   enum class Moment : uint8_t { kBeforeSmoothing, kAfterSmoothing };
   void MeasureInputs(Moment moment);
   void MeasureResults();
+  void WarnOfUnseen();
   std::vector<CalibratedLinear*> LinearsOf(const Stage& stage);
   DType ComputeOf(std::string_view linear) const;
 
@@ -114,6 +115,8 @@ class BlockQuantizer {
   std::map<std::string, CacheScales, std::less<>> caches_;
   std::map<std::string, Tensor, std::less<>> float_weights_;  // of linears that compute with codes
   std::vector<float> replaced_input_;
+  std::vector<std::string> unseen_;      // linears whose range is that of the other experts
+  std::vector<std::string> unsmoothed_;  // that no token reached
   // With QuantOptions::measure.
   std::map<std::string, LinearMeasurement, std::less<>> measured_;
   std::map<std::string, std::vector<float>, std::less<>> smoothed_by_;  // factors by linear
