@@ -94,12 +94,13 @@ class Resume(unittest.TestCase):
         for i in range(kills):
             output = pathlib.Path(f"{base}-{i}")
             words = command(output, flags)
-            if kill_once(words, duration * (i + chance.random()) / kills):
-                if output.exists():  # killed after the rename: complete, only the report may be missing
-                    self.assertTrue(checkpoint(output) == checkpoint(pathlib.Path(whole)), f"kill {i}: an incomplete output under its name")
-                    shutil.rmtree(output)
-                    continue
-                kill_once([*words, "--resume"], duration * chance.random() / 2)
+            killed = kill_once(words, duration * (i + chance.random()) / kills)
+            if killed and not output.exists():
+                killed = kill_once([*words, "--resume"], duration * chance.random() / 2)
+            if killed and output.exists():  # killed after the rename: complete, only the report may be missing
+                self.assertTrue(checkpoint(output) == checkpoint(pathlib.Path(whole)), f"kill {i}: an incomplete output under its name")
+                shutil.rmtree(output)
+                continue
             notes = "" if output.exists() else run([*words, "--resume"])
             self.taken_up += "taking up" in notes
             self.assertTrue(contents(output) == wanted, f"kill {i}: other bytes")
