@@ -136,8 +136,7 @@ struct CalibrationPass::Seen {
 CalibrationPass::Seen CalibrationPass::ForwardApart(const DecoderBlock& block, BlockOptions options,
                                                     size_t sample) {
   Seen seen;
-  BlockScratch scratch;
-  options.scratch = &scratch;
+  options.scratch = &scratch_;
   options.tap = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {
     if (!AllFinite(x, t * k) && seen.status.ok()) seen.status = NotFinite(name, sample);
     seen.AddLinear(name, x, t, k);
@@ -223,9 +222,8 @@ Status CalibrationPass::Forward(const DecoderBlock& block, BlockOptions options,
   if (!Ranks::World().alone() && !options.replace_input)
     return ForwardInWaves(block, options, sample_done, advance);
   std::string broken;
-  BlockScratch scratch;
   const LinearTap see = std::move(options.tap);
-  options.scratch = &scratch;
+  options.scratch = &scratch_;
   options.tap = [&](std::string_view name, const float* x, uint64_t t, uint64_t k) {
     if (broken.empty() && !AllFinite(x, t * k)) broken = name;
     if (broken.empty() && see) see(name, x, t, k);

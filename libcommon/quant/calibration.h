@@ -73,6 +73,7 @@ class CalibrationPass {
   ThreadPool* pool_;
   RopeTable rope_;
   std::vector<std::vector<float>> hidden_;  // by sample: [tokens, hidden_size]
+  BlockScratch scratch_;  // kept from block to block: fresh memory costs a page fault a page
 };
 
 }  // namespace slim

@@ -12,6 +12,7 @@
 #include "kernels/quantize.h"
 #include "kernels/reduce.h"
 #include "linear/torch_sum.h"
+#include "os/memory.h"
 
 namespace slim {
 namespace {
@@ -290,6 +291,7 @@ IntegerGrid GridOf(const WeightSettings& settings, uint64_t k, DType compute) {
 IntegerWeight AllocateIntegers(const WeightRows& rows, const IntegerGrid& grid) {
   IntegerWeight weight;
   weight.codes = Tensor(DType::kI8, {rows.n(), rows.k()});
+  PreferLargePages(weight.codes.data.bytes());
   weight.scale.resize(rows.n() * (rows.k() / grid.group_size));
   weight.offset.resize(weight.scale.size());
   return weight;
