@@ -44,7 +44,7 @@ struct Manifest {
   const ManifestFile* Find(std::string_view name) const;
 };
 
-// JSON of schemas/manifest.schema.json, two spaces a level, one line a tensor.
+// JSON of schemas/manifest.schema.json, two spaces a level, one line a tensor. Names are UTF-8.
 std::string ManifestText(const Manifest& manifest);
 // A manifest or a sha256sum list, told apart by the first byte. Rules MAN-malformed, JSON-….
 Result<Manifest> ParseManifest(std::string_view text);

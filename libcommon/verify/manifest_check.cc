@@ -291,6 +291,14 @@ Result<ManifestSummary> WriteManifest(const std::string& path, const ManifestOpt
   std::erase_if(listed,
                 [&](const CheckpointFile& file) { return IsManifest(path, file.name, options); });
   if (listed.empty()) return InputError("CK-no-weights", "holds no file").WithPath(path);
+  for (const CheckpointFile& file : listed) {
+    if (IsUtf8(file.name)) continue;
+    return InputError(
+               "MAN-malformed",
+               fmt::format("the name {} is not UTF-8, which a manifest is", Quote(file.name)),
+               "rename the file; a list of sha256sum holds any name")
+        .WithPath(path);
+  }
   const HashOptions hash = {
       .sha256 = options.sha256, .threads = options.threads, .journal = JournalPath(target)};
   SLIM_ASSIGN(std::vector<HashedFile> hashed, HashFiles(path, listed, hash, listener));

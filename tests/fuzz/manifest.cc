@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (kind == 2) return Accepted(slim::Baseline::Parse(text)), 0;
   if (kind == 3) return Accepted(slim::Severities::Parse(text, "fuzz")), 0;
   const auto manifest = slim::ParseManifest(text);
-  if (!Accepted(manifest)) return 0;
+  // A list of sha256sum is never written, and may name what JSON cannot.
+  if (!Accepted(manifest) || manifest->is_list) return 0;
   const std::string written = slim::ManifestText(*manifest);
   const auto again = slim::ParseManifest(written);
   FUZZ_CHECK(again.ok() && slim::ManifestText(*again) == written);
