@@ -105,7 +105,7 @@ def main():
     parser.add_argument("targets", nargs="*", help="only these")
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     found = programs(arguments.build, "replay_" if arguments.mode == "replay" else "fuzz_")
     if arguments.targets:
         unknown = [name for name in arguments.targets if name not in found]
