@@ -183,8 +183,10 @@ Status Conversion::JudgeForLoader(const std::string& path) {
   if (report.findings.empty()) return {};
   needs_repair_ = true;
   Error error = CannotRepair(report.findings, *options_.loader, FirstSource().path());
+  // Of foreign dialects DialectFor says what is made, not all that is read.
   const Dialect read = DialectFor(options_.to, *options_.loader);
-  if (options_.same_dialect || read == options_.to) return error;
+  if (options_.same_dialect || TraitsOf(options_.to).is_foreign || read == options_.to)
+    return error;
   error.hint = fmt::format("--to {} is what this loader reads, not {}", DialectName(read),
                            DialectName(options_.to));
   return error;
