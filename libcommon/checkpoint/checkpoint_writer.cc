@@ -331,6 +331,11 @@ Status CheckpointWriter::TakeUp(const std::string& key, Listener& listener) {
   return {};
 }
 
+Status CheckpointWriter::AddNote(std::string_view line) {
+  const std::lock_guard lock(*mutex_);
+  return journal_->AddNote(line);
+}
+
 Status CheckpointWriter::SaveState(const std::string& tag,
                                    const std::vector<std::span<const std::byte>>& parts) {
   uint64_t size = 0;
@@ -348,7 +353,10 @@ Status CheckpointWriter::SaveState(const std::string& tag,
     offset += part.size();
   }
   state.digest = hasher.Finish();
-  SLIM_TRY(journal_->AddState(state));
+  {
+    const std::lock_guard lock(*mutex_);
+    SLIM_TRY(journal_->AddState(state));
+  }
   if (state_) SLIM_TRY(output_.RemoveFile(state_->file));
   state_ = std::move(state);
   return {};

@@ -69,8 +69,8 @@ class CheckpointWriter {
   // The tensor is in its place already: writing it again does nothing.
   bool Has(std::string_view name) const { return kept_.contains(std::string(name)); }
   // Keeps a line of the run's own, which says something about tensors written after it. Only of
-  // CreateResumable().
-  Status AddNote(std::string_view line) { return journal_->AddNote(line); }
+  // CreateResumable(). Thread-safe.
+  Status AddNote(std::string_view line);
   // Those that the killed run kept, in order; they are kept on.
   const std::vector<std::string>& notes() const { return notes_; }
   // Keeps what a run needs to go on after `tag`, in place of what was kept before. Only of

@@ -23,21 +23,24 @@ Json FileList(const std::vector<FileDigest>& files) {
   return list;
 }
 
-Result<FileDigest> DigestFile(const std::string& directory, const std::string& name) {
+Result<FileDigest> DigestFile(const std::string& directory, const std::string& name,
+                              const std::atomic<bool>* stopped) {
   SLIM_TRY(CheckInterrupt());
   SLIM_ASSIGN(const File file, File::Open(JoinPath(directory, name)));
   FileDigest digest{name, file.size(), ""};
-  SLIM_ASSIGN(digest.xxh3_128, Xxh3File(file));
+  SLIM_ASSIGN(digest.xxh3_128, Xxh3File(file, stopped));
   return digest;
 }
 
 Result<std::vector<FileDigest>> DigestFiles(const std::string& directory,
-                                            std::vector<std::string> names, ThreadPool& pool) {
+                                            std::vector<std::string> names, ThreadPool& pool,
+                                            const std::atomic<bool>* stopped = nullptr) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::vector<std::optional<Result<FileDigest>>> digests(names.size());
   pool.ParallelFor(names.size(), 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) digests[i].emplace(DigestFile(directory, names[i]));
+    for (uint64_t i = begin; i < end; ++i)
+      digests[i].emplace(DigestFile(directory, names[i], stopped));
   });
   std::vector<FileDigest> files;
   for (std::optional<Result<FileDigest>>& digest : digests) {
@@ -93,14 +96,14 @@ std::string WriteReceipt(const Receipt& receipt) {
 
 Result<std::vector<FileDigest>> DigestInputs(const Checkpoint& source,
                                              const std::vector<std::string>& side_files,
-                                             ThreadPool& pool) {
+                                             ThreadPool& pool, const std::atomic<bool>* stopped) {
   std::vector<std::string> names = side_files;
   for (const Shard& shard : source.shards()) names.push_back(shard.name);
   for (const std::string& name :
        {source.guess().index_file, source.guess().description_file, std::string("config.json")}) {
     if (!name.empty() && source.HasFile(name)) names.push_back(name);
   }
-  return DigestFiles(source.directory(), std::move(names), pool);
+  return DigestFiles(source.directory(), std::move(names), pool, stopped);
 }
 
 Result<std::vector<FileDigest>> DigestOutputFiles(const std::string& directory, ThreadPool& pool) {

@@ -3,6 +3,7 @@
 // and slim-quant.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -43,10 +44,12 @@ struct Receipt {
 std::string WriteReceipt(const Receipt& receipt);
 
 // Weights, index, description, config.json and the named side files, sorted by name. Reads every
-// byte; files are spread over the pool.
+// byte; files are spread over the pool. Gives up with an error once `stopped` (may be null) is
+// true.
 Result<std::vector<FileDigest>> DigestInputs(const Checkpoint& source,
                                              const std::vector<std::string>& side_files,
-                                             ThreadPool& pool);
+                                             ThreadPool& pool,
+                                             const std::atomic<bool>* stopped = nullptr);
 
 // Everything in `directory` that is neither a weight file nor a receipt, sorted by name.
 Result<std::vector<FileDigest>> DigestOutputFiles(const std::string& directory, ThreadPool& pool);

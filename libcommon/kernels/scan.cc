@@ -1,6 +1,7 @@
 #include "kernels/scan.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 
@@ -116,6 +117,22 @@ uint64_t CountMasked16(const void* words, uint64_t count, uint16_t mask) {
 
 uint64_t CountMasked32(const void* words, uint64_t count, uint32_t mask) {
   return SLIM_DISPATCH(CountMaskedWords32)(words, count, mask);
+}
+
+bool AllFinite(DType dtype, const std::byte* values, uint64_t count) {
+  switch (dtype) {
+    case DType::kF32:
+      return CountMasked32(values, count, 0x7F800000U) == 0;
+    case DType::kBF16:
+      return CountMasked16(values, count, 0x7F80) == 0;
+    case DType::kF16:
+      return CountMasked16(values, count, 0x7C00) == 0;
+    default:
+      assert(dtype == DType::kF8E4M3);
+      return std::none_of(values, values + count, [](std::byte value) {
+        return (value & std::byte{0x7F}) == std::byte{0x7F};
+      });
+  }
 }
 
 }  // namespace slim

@@ -2,7 +2,10 @@
 // integer work, so every instruction set gives the same.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "dtype/dtype.h"
 
 namespace slim {
 
@@ -20,5 +23,8 @@ CodeScan ScanCodes8(const int8_t* codes, uint64_t count);
 // endian words of any alignment.
 uint64_t CountMasked16(const void* words, uint64_t count, uint16_t mask);
 uint64_t CountMasked32(const void* words, uint64_t count, uint32_t mask);
+
+// No NaN and no infinity among `count` elements of a dtype that kernels/convert.h gives as floats.
+bool AllFinite(DType dtype, const std::byte* values, uint64_t count);
 
 }  // namespace slim

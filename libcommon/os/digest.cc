@@ -21,12 +21,13 @@ std::string Hex(const XXH128_hash_t& hash) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
-// Calls `consume(bytes)` over the whole file in chunks.
+// Calls `consume(bytes)` over the whole file in chunks, which stay in a cache in between.
 template <class Consume>
-Status ForEachChunk(const File& file, Consume consume) {
-  std::vector<std::byte> chunk(std::min<uint64_t>(file.size(), 1 << 20));
+Status ForEachChunk(const File& file, const std::atomic<bool>* stopped, Consume consume) {
+  std::vector<std::byte> chunk(std::min<uint64_t>(file.size(), 256 << 10));
   for (uint64_t offset = 0; offset < file.size(); offset += chunk.size()) {
     SLIM_TRY(CheckInterrupt());
+    if (stopped != nullptr && *stopped) return InternalError("the digest was given up");
     const std::span<std::byte> part(chunk.data(),
                                     std::min<uint64_t>(chunk.size(), file.size() - offset));
     SLIM_TRY(file.ReadExactAt(part, offset));
@@ -63,9 +64,10 @@ std::string Xxh3(std::span<const std::byte> bytes) {
   return Hex(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
-Result<std::string> Xxh3File(const File& file) {
+Result<std::string> Xxh3File(const File& file, const std::atomic<bool>* stopped) {
   Xxh3Hasher hasher;
-  SLIM_TRY(ForEachChunk(file, [&](std::span<const std::byte> part) { hasher.Update(part); }));
+  SLIM_TRY(
+      ForEachChunk(file, stopped, [&](std::span<const std::byte> part) { hasher.Update(part); }));
   return hasher.Finish();
 }
 
@@ -99,7 +101,7 @@ Result<std::string> Sha256Hasher::Finish() {
 Result<std::string> Sha256File(const File& file) {
   Sha256Hasher hasher;
   Status status;
-  SLIM_TRY(ForEachChunk(file, [&](std::span<const std::byte> part) {
+  SLIM_TRY(ForEachChunk(file, nullptr, [&](std::span<const std::byte> part) {
     if (status.ok()) status = hasher.Update(part);
   }));
   SLIM_TRY(std::move(status));

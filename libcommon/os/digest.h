@@ -2,6 +2,7 @@
 // lower case.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -41,7 +42,9 @@ class Sha256Hasher {
 };
 
 std::string Xxh3(std::span<const std::byte> bytes);
-Result<std::string> Xxh3File(const File& file);
+// `stopped` (may be null): gives up with an error once it is true; nobody wants the digest any
+// more.
+Result<std::string> Xxh3File(const File& file, const std::atomic<bool>* stopped = nullptr);
 Result<std::string> Sha256File(const File& file);
 
 }  // namespace slim

@@ -184,8 +184,8 @@ class Analyzer {
     plan.activation = settings.activation;
     plan.weight = settings.weight;
     SLIM_ASSIGN(const LinearRecord record,
-                QuantizeCalibrated(plan, block.Linear(module.name), nullptr, quant_options_,
-                                   DType::kF32, pool_));
+                QuantizeCalibrated(plan, WeightsOf(block.Linear(module.name)), nullptr,
+                                   quant_options_, DType::kF32, pool_));
     block.SetWeight(module.name, DequantizedWeight(record, DType::kF32, pool_));
     return {};
   }

@@ -476,7 +476,7 @@ Status BlockQuantizer::InstallFakeWeight(CalibratedLinear& linear) {
   LinearPlan weight_only = *linear.plan;
   if (NeedsRange(settings)) weight_only.scheme = Scheme::kW8A8Dynamic;
   SLIM_ASSIGN(const LinearRecord record,
-              QuantizeCalibrated(weight_only, block_->Linear(name), nullptr, options_,
+              QuantizeCalibrated(weight_only, WeightsOf(block_->Linear(name)), nullptr, options_,
                                  plan_.model_dtype, pool_));
   float_weights_[name] = Tensor::Copy(block_->Linear(name)[Role::kWeight].view());
   block_->SetWeight(name, DequantizedWeight(record, ComputeOf(name), pool_));
@@ -499,8 +499,8 @@ Status BlockQuantizer::FinishLinear(CalibratedLinear& linear) {
   original[Role::kWeight] = std::move(weight->second);
   if (computed.Has(Role::kBias)) original[Role::kBias] = Tensor::Copy(computed[Role::kBias].view());
   float_weights_.erase(weight);
-  SLIM_ASSIGN(linear.record, QuantizeCalibrated(*linear.plan, original, &linear, options_,
-                                                plan_.model_dtype, pool_));
+  SLIM_ASSIGN(linear.record, QuantizeCalibrated(*linear.plan, WeightsOf(original), &linear,
+                                                options_, plan_.model_dtype, pool_));
   if (!options_.measure) return {};
   measured_[linear.plan->name].name = linear.plan->name;
   return MeasureWeight(original[Role::kWeight].view(), *linear.record,
@@ -527,22 +527,26 @@ Result<QuantizationRange> BlockQuantizer::HeadRange(const LinearPlan& head) {
       options_.recipe.layout == Dialect::kAscendV1 ? DType::kF32 : plan_.model_dtype);
 }
 
-Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearRecord& weights,
-                                        const CalibratedLinear* calibrated,
-                                        const QuantOptions& options, DType model_dtype,
-                                        ThreadPool& pool) {
+WeightInput WeightsOf(const LinearRecord& weights) {
   WeightInput input;
   input.weight = weights[Role::kWeight].view();
   if (weights.Has(Role::kBias)) input.bias = weights[Role::kBias].view();
+  return input;
+}
+
+Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, WeightInput weights,
+                                        const CalibratedLinear* calibrated,
+                                        const QuantOptions& options, DType model_dtype,
+                                        ThreadPool& pool) {
   if (calibrated != nullptr) {
-    input.activation = calibrated->range;
+    weights.activation = calibrated->range;
     if (calibrated->moments) {
-      input.importance = calibrated->moments->importance();
-      input.moments = calibrated->moments->matrix();
+      weights.importance = calibrated->moments->importance();
+      weights.moments = calibrated->moments->matrix();
     }
-    input.mean = calibrated->mean;
+    weights.mean = calibrated->mean;
   }
-  return QuantizeLinear(plan, input, options, model_dtype, pool);
+  return QuantizeLinear(plan, weights, options, model_dtype, pool);
 }
 
 }  // namespace slim

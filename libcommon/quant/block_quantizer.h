@@ -123,7 +123,9 @@ class BlockQuantizer {
 };
 
 // An output of WorkingBlock as QuantizeLinear takes it.
-Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, const LinearRecord& weights,
+WeightInput WeightsOf(const LinearRecord& weights);
+// QuantizeLinear with what calibration found out, where `calibrated` is not null.
+Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, WeightInput weights,
                                         const CalibratedLinear* calibrated,
                                         const QuantOptions& options, DType model_dtype,
                                         ThreadPool& pool);

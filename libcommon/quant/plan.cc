@@ -544,6 +544,8 @@ class Planner {
     }
     for (const std::string& name : plan_.unknown_tensors) AddFloat(name, *source_.Find(name));
     for (const TensorEntry& entry : source_.tensors()) plan_.bytes_before += entry.size;
+    for (size_t i = 0; i < plan_.write.tensors.size(); ++i)
+      plan_.tensor_index.emplace(plan_.write.tensors[i].spec.name, i);
     plan_.bytes_after = plan_.write.TotalBytes();
     plan_.write.dialect = options_.recipe.layout;
     plan_.write.globals.model_quant_type = SchemeLabel(plan_.type);
@@ -576,10 +578,8 @@ const LinearPlan* QuantPlan::Find(std::string_view module) const {
 }
 
 const TensorSpec* QuantPlan::FindTensor(std::string_view name) const {
-  for (const PlannedTensor& tensor : write.tensors) {
-    if (tensor.spec.name == name) return &tensor.spec;
-  }
-  return nullptr;
+  const auto found = tensor_index.find(std::string(name));
+  return found == tensor_index.end() ? nullptr : &write.tensors[found->second].spec;
 }
 
 std::vector<std::string> QuantPlan::SmoothedSources(SmoothPair kind) const {

@@ -66,6 +66,7 @@ struct QuantPlan {
   uint64_t bytes_before = 0;
   uint64_t bytes_after = 0;
   WritePlan write;
+  std::unordered_map<std::string, size_t> tensor_index;  // positions in write.tensors
 
   const LinearPlan* Find(std::string_view module) const;
   // A tensor of the output; null when it has none such.

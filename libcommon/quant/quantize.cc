@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <atomic>
 #include <future>
 #include <map>
 #include <optional>
@@ -23,6 +23,7 @@
 #include "parallel/mpi.h"
 #include "quant/block_quantizer.h"
 #include "quant/calibration.h"
+#include "quant/copy_tensor.h"
 #include "quant/journal.h"
 #include "quant/memory_need.h"
 #include "quant/output_check.h"
@@ -42,13 +43,19 @@ class Pipeline {
         listener_(listener),
         pool_(options.threads),
         side_files_(ChooseSideFiles(source, false)),
-        writing_(options.threads > 1) {}
+        writing_(options.threads > 1),
+        copying_(options.threads > 1) {}
+
+  ~Pipeline() { stopped_ = true; }
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
 
   // Under mpirun rank 0 writes; the others compute, and return a summary of nothing.
   Result<QuantSummary> Run(const std::string& target, const OutputOptions& output) {
     SLIM_TRY(ranks_.Agree(Prepare()));
     SLIM_TRY(ranks_.Agree(ranks_.rank() == 0 ? Open(target, output) : Status()));
     ShareSkipped();
+    SLIM_TRY(StartCopies());
     SLIM_TRY(WriteBlocks());
     SLIM_TRY(WriteRest());
     if (ranks_.rank() == 0) SLIM_TRY(Complete());
@@ -90,6 +97,7 @@ class Pipeline {
   Status Open(const std::string& target, const OutputOptions& output) {
     SLIM_ASSIGN(const Part part, ChoosePart());
     const std::string key = RunKey(source_, plan_, options_, texts_);
+    StartDigests();
     SLIM_ASSIGN(CheckpointWriter opened,
                 CheckpointWriter::CreateResumable(part.write, target, output, key, listener_));
     writer_.emplace(std::move(opened));
@@ -104,16 +112,19 @@ class Pipeline {
       SLIM_TRY(writer_->Describe());
       SLIM_TRY(JudgeForLoaders(writer_->PartialPath(), options_, listener_));
     }
-    // The digests of the input are needed last and cost a pass over it: they are taken beside the
-    // work.
+    return {};
+  }
+
+  // The digests of the input are needed last and cost a pass over it: they are taken beside the
+  // work, the allocation of the output included.
+  void StartDigests() {
     input_digests_ =
         std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred, [this] {
           std::vector<std::string> side_files;
           for (const SideFile& file : side_files_.copied) side_files.push_back(file.name);
           ThreadPool pool(1);
-          return DigestInputs(source_, side_files, pool);
+          return DigestInputs(source_, side_files, pool, &stopped_);
         });
-    return {};
   }
 
   // Every rank must deal out the same linears.
@@ -130,6 +141,7 @@ class Pipeline {
 
   Status Complete() {
     SLIM_TRY(writing_.Finish());
+    SLIM_TRY(copying_.Finish());
     SLIM_TRY(writer_->Finish());
     SLIM_TRY(WriteReceiptOf());
     SLIM_TRY(source_.CheckUnchanged());
@@ -185,6 +197,19 @@ class Pipeline {
     return part;
   }
 
+  // What travels goes beside the work from its beginning on: embeddings are the largest tensors
+  // there are, and one thread copies them.
+  Status StartCopies() {
+    if (!writer_) return {};
+    SLIM_ASSIGN(std::vector<TensorCopy> found, TravellingTensors(source_, plan_, skipped_));
+    return copying_.Begin([this, copies = std::move(found)]() -> Status {
+      for (const TensorCopy& copy : copies) {
+        if (!stopped_) SLIM_TRY(CopyTensor(source_, copy, *writer_));
+      }
+      return {};
+    });
+  }
+
   Result<std::vector<PassRun>> StartPasses() {
     std::vector<PassRun> runs;
     std::vector<PassStages> passes = PassesOf(options_.recipe);
@@ -224,6 +249,7 @@ class Pipeline {
       in_block_ = calibrated_.has_value();
       for (const Module& module : BlockModules(plan_.config, layer)) SLIM_TRY(WriteModule(module));
       in_block_ = false;
+      SLIM_TRY(copying_.Poll());
       if (pass == nullptr || !journal) continue;
       SLIM_TRY(writing_.Finish());
       SLIM_TRY(journal->BlockDone(layer + 1, *pass));
@@ -239,13 +265,8 @@ class Pipeline {
   }
 
   Status WriteRest() {
-    const std::string layers = plan_.config.prefix + ".layers.";
     for (const Module& module : plan_.modules) {
-      const bool written = !plan_.by_name && module.name.starts_with(layers);
-      if (!written) SLIM_TRY(WriteModule(module));
-    }
-    for (const std::string& name : plan_.unknown_tensors) {
-      if (writer_ && !skipped_.contains(name)) SLIM_TRY(CopyTensor(name, name));
+      if (!IsInBlock(plan_, module)) SLIM_TRY(WriteModule(module));
     }
     return {};
   }
@@ -264,10 +285,10 @@ class Pipeline {
     }
     const std::string name = module.TensorName();
     if (!in_block_ && plan_.rotation && name == EmbeddingName(plan_.config) + ".weight")
-      return WriteRotated(name, name, {});
+      return WriteRotated(name, {});
     if (!in_block_ && plan_.rotation && name == FinalNormName(plan_.config) + ".weight")
       return WriteFloats(name, std::vector<float>(plan_.config.hidden_size, 1.0F));
-    if (!in_block_ || !calibrated_->block().Changed(module.name)) return CopyTensor(name, name);
+    if (!in_block_ || !calibrated_->block().Changed(module.name)) return WriteCopy(name);
     const Norm& norm = calibrated_->block().NormOf(module.name);
     SLIM_TRY(WriteFloats(name, norm.weight));
     if (norm.bias.empty()) return {};
@@ -275,58 +296,26 @@ class Pipeline {
   }
 
   // The embedding, or lm_head, which takes the final norm's weight.
-  Result<Tensor> Rotated(const std::string& name, std::span<const float> norm) {
-    SLIM_ASSIGN(const Tensor tensor, source_.Read(name));
+  Result<Tensor> Rotated(const TensorEntry& entry, std::span<const float> norm) {
+    SLIM_ASSIGN(const TensorView tensor, ReadTensor(source_, entry, weight_bytes_, pool_));
     Tensor rotated(DType::kF32, tensor.shape);
     const std::span<float> values = rotated.as<float>();
-    ToFloat(tensor.dtype, tensor.data.data(), values.data(), values.size());
-    if (!AllFinite(values.data(), values.size())) return NotFiniteError(name);
+    ToFloat(tensor.dtype, tensor.bytes.data(), values.data(), values.size());
+    if (!AllFinite(values.data(), values.size())) return NotFiniteError(entry.name);
     const DType compute =
         options_.recipe.compute == ComputeMode::kModel ? tensor.dtype : DType::kF32;
     plan_.rotation->RotateRows(values, norm, compute, pool_);
     return rotated;
   }
 
-  // A float tensor through float32, some rows at a time: embeddings are the largest tensors there
-  // are. Values beyond the range of the written dtype are refused, not clipped.
-  Status WriteChanged(const TensorEntry& entry, const TensorSpec& planned,
-                      const std::function<void(std::span<float> rows)>& change) {
-    const uint64_t columns = entry.shape.empty() ? 1 : entry.shape.back();
-    const uint64_t from = DTypeBits(entry.dtype) / 8;
-    const uint64_t to = DTypeBits(planned.dtype) / 8;
-    std::vector<std::byte> bytes;
-    std::vector<float> values;
-    const auto read = [&](std::span<std::byte> part, uint64_t offset) -> Status {
-      const uint64_t first = offset / to / columns;
-      const uint64_t last = ((offset + part.size()) / to + columns - 1) / columns;
-      values.resize((last - first) * columns);
-      bytes.resize(values.size() * std::max(from, to));
-      const std::span<std::byte> source(bytes.data(), values.size() * from);
-      SLIM_TRY(source_.ReadPart(entry, source, first * columns * from));
-      ToFloat(entry.dtype, source.data(), values.data(), values.size());
-      if (!AllFinite(values.data(), values.size())) return NotFiniteError(entry.name);
-      change(values);
-      RoundToDType(planned.dtype, values.data(), values.size());
-      if (!AllFinite(values.data(), values.size())) {
-        return InputError("QU-not-finite", fmt::format("holds values beyond the range of {}",
-                                                       DTypeName(planned.dtype)))
-            .WithTensor(entry.name);
-      }
-      FromFloat(planned.dtype, values.data(), bytes.data(), values.size());
-      std::copy_n(bytes.data() + (offset - first * columns * to), part.size(), part.data());
-      return {};
-    };
-    return writer_->Copy(planned.name, read);
-  }
-
-  Status WriteRotated(const std::string& name, const std::string& from,
-                      std::span<const float> norm) {
-    const TensorEntry& entry = *source_.Find(from);
+  Status WriteRotated(const std::string& name, std::span<const float> norm) {
+    SLIM_ASSIGN(const TensorCopy copy, CopyOf(source_, plan_, name));
     const DType compute =
-        options_.recipe.compute == ComputeMode::kModel ? entry.dtype : DType::kF32;
-    return WriteChanged(entry, *plan_.FindTensor(name), [&](std::span<float> rows) {
+        options_.recipe.compute == ComputeMode::kModel ? copy.from->dtype : DType::kF32;
+    const auto rotate = [&](std::span<float> rows) {
       plan_.rotation->RotateRows(rows, norm, compute, pool_);
-    });
+    };
+    return CopyChanged(source_, copy, rotate, *writer_);
   }
 
   // In the dtype that the plan has for it.
@@ -349,7 +338,7 @@ class Pipeline {
     if (plan_.rotation && linear.name == kLmHeadName && linear.scheme == Scheme::kFloat) {
       SLIM_ASSIGN(const Norm norm,
                   Norm::Load(source_, FinalNormName(plan_.config), plan_.config.hidden_size));
-      return WriteRotated(linear.name + ".weight", SourceOf(linear.name + ".weight"), norm.weight);
+      return WriteRotated(linear.name + ".weight", norm.weight);
     }
     const std::string weight_name = fmt::format("{}.weight", linear.name);
     const std::string bias_name = fmt::format("{}.bias", linear.name);
@@ -377,11 +366,14 @@ class Pipeline {
     return WriteRecord(std::move(record));
   }
 
-  Result<Tensor> SourceWeight(const std::string& weight) {
-    if (!plan_.rotation) return source_.Read(SourceOf(weight));
+  // Good until the next is asked for.
+  Result<TensorView> SourceWeight(const std::string& weight) {
+    const TensorEntry& entry = *SourceOf(source_, plan_, weight);
+    if (!plan_.rotation) return ReadTensor(source_, entry, weight_bytes_, pool_);
     SLIM_ASSIGN(const Norm norm,
                 Norm::Load(source_, FinalNormName(plan_.config), plan_.config.hidden_size));
-    return Rotated(SourceOf(weight), norm.weight);
+    SLIM_ASSIGN(rotated_, Rotated(entry, norm.weight));
+    return rotated_.view();
   }
 
   // Before the tensors it speaks of are written: a run that is taken up finds it with them.
@@ -396,20 +388,23 @@ class Pipeline {
 
   Result<LinearRecord> QuantizeModule(const LinearPlan& linear, CalibratedLinear* calibrated,
                                       LinearMeasurement& measured) {
-    LinearRecord read;
-    if (!in_block_) {
-      SLIM_ASSIGN(read[Role::kWeight], SourceWeight(linear.name + ".weight"));
+    WeightInput input;
+    Tensor bias;
+    if (in_block_) {
+      input = WeightsOf(calibrated_->block().Linear(linear.name));
+      SLIM_TRY(Status(calibrated_->block().status()));
+    } else {
+      SLIM_ASSIGN(input.weight, SourceWeight(linear.name + ".weight"));
       if (linear.has_bias) {
-        SLIM_ASSIGN(read[Role::kBias], source_.Read(linear.name + ".bias"));
+        SLIM_ASSIGN(bias, source_.Read(linear.name + ".bias"));
+        input.bias = bias.view();
       }
     }
-    const LinearRecord& weights = in_block_ ? calibrated_->block().Linear(linear.name) : read;
-    if (in_block_) SLIM_TRY(Status(calibrated_->block().status()));
-    SLIM_ASSIGN(LinearRecord record, QuantizeCalibrated(linear, weights, calibrated, options_,
-                                                        plan_.model_dtype, pool_));
+    SLIM_ASSIGN(LinearRecord record,
+                QuantizeCalibrated(linear, input, calibrated, options_, plan_.model_dtype, pool_));
     if (options_.measure) {
-      SLIM_TRY(MeasureWeight(weights[Role::kWeight].view(), record,
-                             TraitsOf(options_.recipe.layout).packs_int4, pool_, measured));
+      SLIM_TRY(MeasureWeight(input.weight, record, TraitsOf(options_.recipe.layout).packs_int4,
+                             pool_, measured));
     }
     return record;
   }
@@ -454,17 +449,12 @@ class Pipeline {
     }
   }
 
-  // lm_head may be the embedding.
-  std::string SourceOf(const std::string& weight) const {
-    return source_.Find(weight) != nullptr ? weight : EmbeddingName(plan_.config) + ".weight";
-  }
-
   Status WriteFloatLinear(const LinearPlan& linear, bool changed) {
     const std::string weight_name = fmt::format("{}.weight", linear.name);
     const std::string bias_name = fmt::format("{}.bias", linear.name);
     if (!changed) {
-      if (linear.has_bias) SLIM_TRY(CopyTensor(bias_name, bias_name));
-      return CopyTensor(SourceOf(weight_name), weight_name);
+      if (linear.has_bias) SLIM_TRY(WriteCopy(bias_name));
+      return WriteCopy(weight_name);
     }
     const LinearRecord& record = calibrated_->block().Linear(linear.name);
     SLIM_TRY(Status(calibrated_->block().status()));
@@ -487,23 +477,9 @@ class Pipeline {
     });
   }
 
-  // A float tensor that only travels; NaN or infinity in it is refused as in a quantized one.
-  Status CopyTensor(const std::string& from, const std::string& to) {
-    const TensorEntry& entry = *source_.Find(from);
-    const TensorSpec* planned = plan_.FindTensor(to);
-    if (planned != nullptr && planned->dtype != entry.dtype)
-      return WriteChanged(entry, *planned, [](std::span<float>) {});
-    const auto read = [this, entry, values = std::vector<float>()](
-                          std::span<std::byte> part, uint64_t offset) mutable -> Status {
-      SLIM_TRY(source_.ReadPart(entry, part, offset));
-      // A tensor that is not part of the architecture may be of any dtype.
-      if (!CanConvertToFloat(entry.dtype)) return {};
-      values.resize(part.size() / (DTypeBits(entry.dtype) / 8));
-      ToFloat(entry.dtype, part.data(), values.data(), values.size());
-      if (AllFinite(values.data(), values.size())) return {};
-      return NotFiniteError(entry.name);
-    };
-    return writing_.Begin([this, to, read] { return writer_->Copy(to, read); });
+  Status WriteCopy(const std::string& name) {
+    SLIM_ASSIGN(const TensorCopy copy, CopyOf(source_, plan_, name));
+    return writing_.Begin([this, copy] { return CopyTensor(source_, copy, *writer_); });
   }
 
   Status WriteSideFiles() {
@@ -578,12 +554,16 @@ class Pipeline {
   uint64_t dealt_ = 0;                      // linears that had their turn
   std::optional<CheckpointWriter> writer_;  // on rank 0
   WriteBehind writing_;                     // by writer_
-  // Modules that an interrupted run had written, or other shards write.
+  std::atomic<bool> stopped_ = false;       // by an error: the rest need not travel
+  WriteBehind copying_;                     // by writer_: what travels
+  // Modules that an interrupted run had written, other shards write, or copying_ does.
   std::set<std::string> skipped_;
   std::future<Result<std::vector<FileDigest>>> input_digests_;
   std::vector<CalibrationTokens> texts_;  // of every pass, the main one last
   ExpertStorage experts_ = ExpertStorage::kResident;
   std::optional<BlockQuantizer> calibrated_;
+  Buffer weight_bytes_;    // of the weight read last: fresh memory costs a page fault a page
+  Tensor rotated_;         // the weight rotated last
   bool in_block_ = false;  // calibrated_ holds the block that is being written
   std::optional<QuantizationRange> head_range_;
   std::map<std::string, LinearMeasurement> measured_;

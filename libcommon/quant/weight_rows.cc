@@ -1,10 +1,9 @@
 #include "quant/weight_rows.h"
 
 #include <atomic>
-#include <vector>
 
 #include "kernels/convert.h"
-#include "kernels/reduce.h"
+#include "kernels/scan.h"
 
 namespace slim {
 
@@ -16,15 +15,13 @@ void WeightRows::Load(uint64_t row, std::span<float> values) const {
   RoundToDType(compute, values.data(), values.size());
 }
 
-bool RowsAreFinite(const WeightRows& rows, ThreadPool& pool) {
-  constexpr uint64_t kRowsPerTask = 16;
+bool IsFinite(const TensorView& weight, ThreadPool& pool) {
+  constexpr uint64_t kValuesPerTask = 1 << 18;
+  const uint64_t width = DTypeBits(weight.dtype) / 8;
   std::atomic<bool> finite = true;
-  pool.ParallelFor(rows.n(), kRowsPerTask, [&](uint64_t begin, uint64_t end) {
-    std::vector<float> row(rows.k());
-    for (uint64_t i = begin; i < end && finite; ++i) {
-      rows.Load(i, row);
-      if (!AllFinite(row.data(), row.size())) finite = false;
-    }
+  pool.ParallelFor(weight.elements(), kValuesPerTask, [&](uint64_t begin, uint64_t end) {
+    if (finite && !AllFinite(weight.dtype, weight.bytes.data() + begin * width, end - begin))
+      finite = false;
   });
   return finite;
 }

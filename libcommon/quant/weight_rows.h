@@ -21,7 +21,7 @@ struct WeightRows {
   void Load(uint64_t row, std::span<float> values) const;
 };
 
-// False when any value, after the column scales, is NaN or infinite.
-bool RowsAreFinite(const WeightRows& rows, ThreadPool& pool);
+// False when any value of a weight in F32, F16 or BF16 is NaN or infinite.
+bool IsFinite(const TensorView& weight, ThreadPool& pool);
 
 }  // namespace slim

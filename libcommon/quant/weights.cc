@@ -43,7 +43,8 @@ class LinearQuantizer {
         input_(input),
         recipe_(recipe),
         pool_(pool),
-        rows_{input.weight, input.column_scale,
+        rows_{input.weight,
+              {},
               recipe.compute == ComputeMode::kModel ? input.weight.dtype : DType::kF32} {
     record_.name = linear.name;
     record_.scheme = linear.scheme;
@@ -53,7 +54,8 @@ class LinearQuantizer {
   }
 
   Result<LinearRecord> Run() {
-    if (!RowsAreFinite(rows_, pool_)) return NotFiniteError(fmt::format("{}.weight", linear_.name));
+    if (!IsFinite(input_.weight, pool_))
+      return NotFiniteError(fmt::format("{}.weight", linear_.name));
     SLIM_TRY(LoadBias());
     switch (linear_.scheme) {
       case Scheme::kWFP8AFP8Dynamic:

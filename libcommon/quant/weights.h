@@ -1,5 +1,5 @@
-// One linear layer from float to codes: column scales of smoothing applied, channels quantized,
-// scales and offsets folded, each part in the dtype the layout stores. Touches no file.
+// One linear layer from float to codes: channels quantized, scales and offsets folded, each part in
+// the dtype the layout stores. Touches no file.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,6 @@ namespace slim {
 struct WeightInput {
   TensorView weight;                            // [n, k], F32, F16 or BF16
   std::optional<TensorView> bias;               // [n]
-  std::span<const float> column_scale;          // [k], or empty
   std::optional<QuantizationRange> activation;  // static types
   // Σ x² of each input channel over the calibration text, [k] or empty: methods that weigh columns.
   std::span<const float> importance;

@@ -2,6 +2,7 @@
 // given. Knows nothing of what is written.
 #pragma once
 
+#include <chrono>
 #include <future>
 #include <utility>
 
@@ -22,6 +23,12 @@ class WriteBehind {
     SLIM_TRY(Finish());
     running_ = std::async(policy_, std::move(write));
     return {};
+  }
+  // Does not wait. Errors: those of a write that is done.
+  Status Poll() {
+    const bool done =
+        running_.valid() && running_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    return done ? running_.get() : Status();
   }
   // Errors: those of the last write.
   Status Finish() { return running_.valid() ? running_.get() : Status(); }
