@@ -2,11 +2,33 @@
 // metadata where the directory has none.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/dialects/gguf_tokenizer.h"
+#include "checkpoint/dialects/rotary_factors.h"
 
 namespace slim {
+namespace {
+
+constexpr uint64_t kMostRotaryFactors = 1 << 20;
+
+// The values of rope_freqs.weight where one of the files has it as floats.
+Result<std::vector<float>> ReadRotaryFactors(const std::vector<Shard>& shards) {
+  for (const Shard& shard : shards) {
+    for (const GgufTensor& tensor : shard.gguf->tensors) {
+      if (tensor.name != kRotaryFactors || tensor.type->dtype != DType::kF32) continue;
+      std::vector<float> factors(std::min(tensor.size / sizeof(float), kMostRotaryFactors));
+      SLIM_TRY(shard.file.ReadExactAt(std::as_writable_bytes(std::span(factors)),
+                                      shard.gguf->data_start + tensor.offset));
+      return factors;
+    }
+  }
+  return std::vector<float>();
+}
+
+}  // namespace
 
 Result<Shard> Checkpoint::OpenGgufShard(const std::string& name, File file) const {
   SLIM_ASSIGN(GgufHeader header, ReadGgufHeader(file));
@@ -55,7 +77,8 @@ Status Checkpoint::FinishGguf() {
   }
   const std::string path = shards_.front().file.path();
   if (!config_) {
-    auto text = ConfigOfGguf(whole);
+    SLIM_ASSIGN(const std::vector<float> rotary_factors, ReadRotaryFactors(shards_));
+    auto text = ConfigOfGguf(whole, rotary_factors);
     if (!text.ok()) {
       problems_.push_back(std::move(text).error().WithPath(path));
       return {};

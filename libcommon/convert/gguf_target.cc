@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "checkpoint/dialects/gguf_names.h"
 #include "checkpoint/dialects/gguf_tokenizer.h"
+#include "checkpoint/dialects/rotary_factors.h"
 #include "checkpoint/gguf_header.h"
 #include "convert/codes_targets.h"
 #include "convert/dequantize.h"
@@ -21,8 +22,12 @@ enum FileType : uint32_t { kAllF32 = 0, kMostlyF16 = 1, kMostlyQ8_0 = 7, kMostly
 
 class GgufTarget : public LayerTarget {
  public:
-  GgufTarget(const LayerReader& reader, const GgufArchitecture& architecture, bool allow_loss)
-      : LayerTarget(reader), architecture_(architecture), allow_loss_(allow_loss) {}
+  GgufTarget(const LayerReader& reader, const GgufArchitecture& architecture,
+             std::vector<float> rotary_factors, bool allow_loss)
+      : LayerTarget(reader),
+        architecture_(architecture),
+        rotary_factors_(std::move(rotary_factors)),
+        allow_loss_(allow_loss) {}
 
   Result<LayerPlan> Plan(const LogicalLayer& layer) const override;
   Result<std::vector<Tensor>> Make(const LogicalLayer& layer, const LayerPlan& plan,
@@ -39,8 +44,12 @@ class GgufTarget : public LayerTarget {
                             LayerLoss& loss) const;
 
   const GgufArchitecture& architecture_;
+  const std::vector<float> rotary_factors_;
   bool allow_loss_;
 };
+
+// rope_freqs.weight belongs to no layer; it is made together with this one, which every model has.
+constexpr std::string_view kWithRotaryFactors = "model.norm.weight";
 
 Error NoPlace(std::string_view what) {
   return InputError("CV-gguf-name", fmt::format("{} has no place in llama.cpp's model", what));
@@ -88,6 +97,13 @@ Result<LayerPlan> GgufTarget::PlanPlain(const LogicalLayer& layer) const {
   if (dtype != part.dtype) {
     plan.reason +=
         fmt::format("{}{} to {}", heads > 0 ? ", " : "", DTypeName(part.dtype), DTypeName(dtype));
+  }
+  if (!rotary_factors_.empty() && layer.name == kWithRotaryFactors) {
+    const TensorSpec spec{std::string(kRotaryFactors), DType::kF32, {rotary_factors_.size()}};
+    plan.outputs.push_back({spec, "FLOAT"});
+    plan.copies = false;
+    plan.reason +=
+        fmt::format("{}{} from rope_scaling", plan.reason.empty() ? "" : ", ", spec.name);
   }
   return plan;
 }
@@ -176,6 +192,8 @@ Result<std::vector<Tensor>> GgufTarget::Make(const LogicalLayer& layer, const La
                 RoundPart(record[Role::kWeight], first.spec.dtype, Meaning::kValues, loss));
     SLIM_ASSIGN(Tensor tensor, Ordered(std::move(rounded), first.spec.name));
     out.push_back(std::move(tensor));
+    if (plan.outputs.size() > 1)
+      out.push_back(Tensor::FromFloats({rotary_factors_.size()}, rotary_factors_));
     return out;
   }
   SLIM_ASSIGN(Tensor blocks, MakeBlocks(layer, record, loss));
@@ -254,8 +272,9 @@ Result<std::unique_ptr<LayerTarget>> MakeGgufTarget(const LayerReader& reader,
     SLIM_ASSIGN(const GgufMetadata refused, GgufOfConfig(*reader.source().config()));
     return InternalError("an architecture without a table row");
   }
-  return std::unique_ptr<LayerTarget>(
-      std::make_unique<GgufTarget>(reader, *architecture, options.allow_loss));
+  SLIM_ASSIGN(std::vector<float> rotary_factors, RotaryFactorsOfConfig(*reader.source().config()));
+  return std::unique_ptr<LayerTarget>(std::make_unique<GgufTarget>(
+      reader, *architecture, std::move(rotary_factors), options.allow_loss));
 }
 
 }  // namespace slim

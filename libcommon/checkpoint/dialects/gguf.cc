@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "checkpoint/dialects/gguf_names.h"
+#include "checkpoint/dialects/rotary_factors.h"
 #include "checkpoint/gguf_header.h"
 #include "kernels/convert.h"
 
@@ -13,7 +14,6 @@ namespace slim {
 namespace {
 
 constexpr std::string_view kEmbedding = "model.embed_tokens";
-constexpr std::string_view kRotaryFactors = "rope_freqs.weight";
 constexpr uint64_t kChunk = 4ULL << 20;
 
 class GgufLayers : public LayerReader {

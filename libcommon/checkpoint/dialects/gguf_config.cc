@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "checkpoint/dialects/gguf_names.h"
+#include "checkpoint/dialects/rotary_factors.h"
 
 namespace slim {
 namespace {
@@ -37,6 +38,9 @@ constexpr TokenKey kTokens[] = {{"tokenizer.ggml.bos_token_id", "bos_token_id"},
                                 {"tokenizer.ggml.eos_token_id", "eos_token_id"},
                                 {"tokenizer.ggml.padding_token_id", "pad_token_id"}};
 
+constexpr std::string_view kLlama3 = "llama3";  // its scaling is a tensor
+constexpr double kDefaultTheta = 10000;         // of transformers and llama.cpp
+
 Error Bad(std::string message, std::string hint = "") {
   return InputError("GG-metadata", std::move(message), std::move(hint));
 }
@@ -65,7 +69,8 @@ std::string_view DTypeOfTensors(const GgufHeader& header) {
 
 class ConfigBuilder {
  public:
-  explicit ConfigBuilder(const GgufHeader& header) : header_(header) {}
+  ConfigBuilder(const GgufHeader& header, std::span<const float> rotary_factors)
+      : header_(header), rotary_factors_(rotary_factors) {}
 
   Result<std::string> Run();
 
@@ -75,9 +80,11 @@ class ConfigBuilder {
   }
   Status AddKeys();
   Status AddRope();
+  Status AddRotaryFactors();
   void AddTensorFacts();
 
   const GgufHeader& header_;
+  const std::span<const float> rotary_factors_;
   const GgufArchitecture* architecture_ = nullptr;
   Json config_ = Json::Object();
 };
@@ -102,12 +109,21 @@ Status ConfigBuilder::AddKeys() {
   return {};
 }
 
-Status ConfigBuilder::AddRope() {
-  if (FindTensor(header_, "rope_freqs.weight") != nullptr) {
-    return Bad("rope_freqs.weight holds a rotary scaling whose rope_scaling cannot be rebuilt",
+Status ConfigBuilder::AddRotaryFactors() {
+  const Json* theta = config_.Find("rope_theta");
+  const auto scaling = ScalingOfRotaryFactors(
+      rotary_factors_, theta == nullptr ? kDefaultTheta : theta->AsDouble().value_or(0));
+  if (!scaling) {
+    return Bad("holds a rotary scaling whose rope_scaling cannot be rebuilt",
                "put the float model's config.json beside the file")
-        .WithTensor("rope_freqs.weight");
+        .WithTensor(std::string(kRotaryFactors));
   }
+  config_.Set("rope_scaling", scaling->ToJson());
+  return {};
+}
+
+Status ConfigBuilder::AddRope() {
+  if (FindTensor(header_, kRotaryFactors) != nullptr) return AddRotaryFactors();
   const GgufValue* type = Find("rope.scaling.type");
   if (type == nullptr || type->AsText() == nullptr || *type->AsText() == "none") return {};
   const std::string& name = *type->AsText();
@@ -171,14 +187,26 @@ const Json* FindNumber(const Json& config, std::string_view key) {
   return value != nullptr && value->is_number() ? value : nullptr;
 }
 
+struct RopeScaling {
+  const Json* entries = nullptr;  // null where the model scales nothing
+  std::string type = "default";
+};
+
+RopeScaling FindRopeScaling(const Json& config) {
+  RopeScaling scaling;
+  scaling.entries = config.Find("rope_scaling");
+  if (scaling.entries == nullptr || scaling.entries->is_null())
+    scaling.entries = config.Find("rope_parameters");
+  if (scaling.entries == nullptr || !scaling.entries->is_object()) return {};
+  const Json* type = scaling.entries->Find("rope_type");
+  if (type == nullptr) type = scaling.entries->Find("type");
+  if (type != nullptr) scaling.type = type->AsString().value_or("");
+  return scaling;
+}
+
 Status AddRopeScaling(const Json& config, const std::string& prefix, GgufMetadata& metadata) {
-  const Json* scaling = config.Find("rope_scaling");
-  if (scaling == nullptr || scaling->is_null()) scaling = config.Find("rope_parameters");
-  if (scaling == nullptr || !scaling->is_object()) return {};
-  const Json* type = scaling->Find("rope_type");
-  if (type == nullptr) type = scaling->Find("type");
-  const std::string name(type == nullptr ? "default" : type->AsString().value_or(""));
-  if (name == "default") return {};
+  const auto [scaling, name] = FindRopeScaling(config);
+  if (name == "default" || name == kLlama3) return {};
   const Json* factor = scaling->Find("factor");
   if ((name != "linear" && name != "yarn") || factor == nullptr || !factor->AsDouble())
     return Bad(
@@ -193,6 +221,18 @@ Status AddRopeScaling(const Json& config, const std::string& prefix, GgufMetadat
   return {};
 }
 
+int64_t SizeOf(const Json& config, std::string_view key) {
+  const Json* value = FindNumber(config, key);
+  return value == nullptr ? 0 : value->AsInteger().value_or(0);
+}
+
+int64_t HeadDim(const Json& config) {
+  const int64_t head = SizeOf(config, "head_dim");
+  if (head > 0) return head;
+  return SizeOf(config, "hidden_size") /
+         std::max<int64_t>(SizeOf(config, "num_attention_heads"), 1);
+}
+
 bool SlidesItsWindow(const Json& config) {
   const Json* use = config.Find("use_sliding_window");
   return use == nullptr || use->AsBool().value_or(true);
@@ -200,7 +240,22 @@ bool SlidesItsWindow(const Json& config) {
 
 }  // namespace
 
-Result<std::string> ConfigOfGguf(const GgufHeader& header) { return ConfigBuilder(header).Run(); }
+Result<std::string> ConfigOfGguf(const GgufHeader& header, std::span<const float> rotary_factors) {
+  return ConfigBuilder(header, rotary_factors).Run();
+}
+
+Result<std::vector<float>> RotaryFactorsOfConfig(const Json& config) {
+  const auto [entries, type] = FindRopeScaling(config);
+  if (type != kLlama3) return std::vector<float>();
+  const auto scaling = Llama3Scaling::Of(*entries);
+  if (!scaling) return Bad("config.json's rope_scaling of type llama3 is not complete");
+  const Json* theta = FindNumber(config, "rope_theta");
+  const int64_t half = HeadDim(config) / 2;
+  if (half <= 0) return Bad("config.json does not say how large a head is");
+  return RotaryFactors(*scaling,
+                       theta == nullptr ? kDefaultTheta : theta->AsDouble().value_or(kDefaultTheta),
+                       static_cast<uint64_t>(half));
+}
 
 Result<GgufMetadata> GgufOfConfig(const Json& config) {
   const Json* type = config.Find("model_type");
@@ -229,20 +284,12 @@ Result<GgufMetadata> GgufOfConfig(const Json& config) {
         prefix + std::string(key.gguf),
         key.is_real ? GgufValue::F32(number) : GgufValue::U32(static_cast<uint64_t>(number)));
   }
-  const auto size_of = [&](std::string_view key) {
-    const Json* value = FindNumber(config, key);
-    return value == nullptr ? int64_t{0} : value->AsInteger().value_or(0);
-  };
-  const int64_t heads = std::max<int64_t>(size_of("num_attention_heads"), 1);
-  const int64_t head =
-      size_of("head_dim") > 0 ? size_of("head_dim") : size_of("hidden_size") / heads;
-  metadata.emplace_back(prefix + "attention.value_length",
-                        GgufValue::U32(static_cast<uint64_t>(head)));
-  metadata.emplace_back(prefix + "rope.dimension_count",
-                        GgufValue::U32(static_cast<uint64_t>(head)));
+  const auto head = static_cast<uint64_t>(HeadDim(config));
+  metadata.emplace_back(prefix + "attention.value_length", GgufValue::U32(head));
+  metadata.emplace_back(prefix + "rope.dimension_count", GgufValue::U32(head));
   metadata.emplace_back(
       prefix + "vocab_size",
-      GgufValue::U32(static_cast<uint64_t>(std::max<int64_t>(size_of("vocab_size"), 0))));
+      GgufValue::U32(static_cast<uint64_t>(std::max<int64_t>(SizeOf(config, "vocab_size"), 0))));
   SLIM_TRY(AddRopeScaling(config, prefix, metadata));
   return metadata;
 }

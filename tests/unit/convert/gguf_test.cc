@@ -4,6 +4,7 @@
 #include <random>
 
 #include "checkpoint/dialects/gguf_names.h"
+#include "checkpoint/dialects/rotary_factors.h"
 #include "checkpoint/gguf_header.h"
 #include "convert/testing.h"
 #include "dtype/scalar_convert.h"
@@ -26,6 +27,30 @@ TEST(Gguf, FloatModelsComeBackByteForByte) {
     for (const std::string file : {"model.safetensors", "tokenizer.json"})
       EXPECT_EQ(Slurp(Model(name) + "/" + file), Slurp(scratch.Path("alone") + "/" + file)) << name;
   }
+}
+
+TEST(Gguf, RotaryScalingOfLlama3IsATensor) {
+  const ScratchFolder scratch;
+  CopyFolder(Model("tiny-llama"), scratch.Path("in"));
+  std::string config = Slurp(scratch.Path("in") + "/config.json");
+  const std::string from = "\"rope_scaling\": null";
+  config.replace(
+      config.find(from), from.size(),
+      "\"rope_scaling\": " + DumpJson(Llama3Scaling{.original_max_position = 256}.ToJson()));
+  Spit(scratch.Path("in") + "/config.json", config);
+  MustConvert(scratch.Path("in"), scratch.Path("gguf"), To(Dialect::kGguf));
+  const auto header = ReadGgufHeader(*File::Open(scratch.Path("gguf") + "/model.gguf"));
+  const auto factors = std::ranges::find(header->tensors, kRotaryFactors, &GgufTensor::name);
+  ASSERT_NE(factors, header->tensors.end());
+  EXPECT_EQ(factors->shape, Shape{16});
+  MustConvert(scratch.Path("gguf") + "/model.gguf", scratch.Path("alone"), To(Dialect::kHf));
+  EXPECT_EQ(Slurp(scratch.Path("in") + "/model.safetensors"),
+            Slurp(scratch.Path("alone") + "/model.safetensors"));
+  const auto alone = Checkpoint::Open(scratch.Path("alone"));
+  const auto scaling = Llama3Scaling::Of(*alone->config()->Find("rope_scaling"));
+  ASSERT_TRUE(scaling);
+  EXPECT_EQ(scaling->factor, 8);
+  EXPECT_EQ(scaling->original_max_position, 256);
 }
 
 TEST(Gguf, QueriesAndKeysOfLlamaAreInterleaved) {
