@@ -27,6 +27,11 @@ for word in "$@"; do
       SLIM_LONG=1
       export SLIM_SERVER_FUZZ SLIM_CORRUPTIONS SLIM_KILLS SLIM_LONG
       ;;
+    -h | --help)
+      sed -n '2,/^set -u/{s/^# \{0,1\}//p}' tests/check.sh
+      sed -n 's/^\(all\|long\)_parts="\(.*\)"$/\1: \2/p' tests/check.sh
+      exit 0
+      ;;
     *)
       case " $all_parts $long_parts " in
         *" $word "*) parts="$parts $word" ;;
@@ -236,7 +241,7 @@ for part in $parts; do
       need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/robustness_test.py tests/malformed_test.py tests/corruption_test.py tests/loader_repair_test.py \
         tests/loader_truth_test.py tests/golden_verify_test.py tests/golden_recipes_test.py tests/user_threads_test.py tests/matrix_test.py tests/verify_test.py tests/quant_report_test.py \
         tests/schemas_test.py tests/flags_test.py tests/golden_stick_test.py tests/foreign_golden_test.py tests/round_trip_test.py tests/convert_memory_test.py tests/plan_test.py \
-        tests/plan_rows_test.py tests/objects_test.py tests/guides_test.py tests/readme_test.py
+        tests/plan_rows_test.py tests/objects_test.py tests/guides_test.py tests/readme_test.py tests/man_examples_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;
     demo) need_build release && run "demo" sh tools/demo.sh ;;

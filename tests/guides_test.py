@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -28,7 +29,9 @@ def commands(guide):
     return [re.sub(r"\s+#.*$", "", command) for command in COMMAND.findall(text)]
 
 
-class Guides(unittest.TestCase):
+class Play(unittest.TestCase):
+    """A folder with small models in which the commands of a page run."""
+
     def setUp(self):
         self.scratch = tempfile.TemporaryDirectory(prefix="slim-guides-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.addCleanup(self.scratch.cleanup)
@@ -43,14 +46,39 @@ class Guides(unittest.TestCase):
                                 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
                                 OMPI_MCA_btl_vader_single_copy_mechanism="none")
 
+    def lend(self, source, *names):
+        for name in names:
+            shutil.copytree(source, self.folder / name)
+
+    def slim(self, *words):
+        subprocess.run([BIN / words[0], *words[1:], "-q"], cwd=self.folder, check=True)
+
+    def run_line(self, command):
+        return subprocess.run(["bash", "-euc", command], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+
+    def ask_server(self, serve, ask):
+        """A line that serves and one of curl that asks it; at a port of its own."""
+        words = shlex.split(serve.rstrip("& "))
+        server = subprocess.Popen([BIN / words[0], *words[1:], "--port", "0", "--json"], cwd=self.folder, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, text=True)
+        try:
+            address = json.loads(server.stdout.readline())["url"]
+            result = self.run_line(ask.replace("http://localhost:8000", address))
+        finally:
+            server.terminate()
+            server.wait(30)
+            server.stdout.close()
+        self.assertIn("choices", json.loads(result.stdout), result.stdout)
+
+
+class Guides(Play):
     def play(self, guide):
         found = commands(guide)
         for command in found:
             if command.startswith("mpirun") and not shutil.which("mpirun"):
                 continue
             with self.subTest(guide=guide, command=command):
-                result = subprocess.run(["bash", "-euc", command], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120,
-                                        check=False)
+                result = self.run_line(command)
                 self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         return found
 

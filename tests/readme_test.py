@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 """Every command that README.md shows runs, on small models under the names that it uses, and what it shows of an output is printed. Those of
-its section on building are tests/package_test.py's and check.sh's own, the endpoint's tests/server_test.py's."""
+its section on building are tests/package_test.py's and check.sh's own."""
 
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import foreign_checkpoints  # noqa: E402
-import guides_test  # noqa: E402
-from guides_test import BIN, FLOAT, GOLDEN, ONE_CLICK, ROOT  # noqa: E402
+from guides_test import FLOAT, GOLDEN, ONE_CLICK, Play, ROOT  # noqa: E402
 
 MODELS = ROOT / "testdata" / "models"
 ELSEWHERE = re.compile(r"--serve|^curl |^sh |^cmake |^cpack ")
@@ -41,16 +39,7 @@ def commands(block):
     return found
 
 
-class Readme(unittest.TestCase):
-    setUp = guides_test.Guides.setUp
-
-    def lend(self, source, *names):
-        for name in names:
-            shutil.copytree(source, self.folder / name)
-
-    def slim(self, *words):
-        subprocess.run([BIN / words[0], *words[1:], "-q"], cwd=self.folder, check=True)
-
+class Readme(Play):
     def prepare(self):
         self.lend(MODELS / "tiny-qwen2", "Qwen2.5-7B-Instruct", "M")
         self.lend(MODELS / "tiny-llama", "tiny-llama", "llama2-13b")
@@ -81,20 +70,25 @@ class Readme(unittest.TestCase):
                     continue
                 played += 1
                 with self.subTest(command=command):
-                    result = subprocess.run(["bash", "-euc", command], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300,
-                                            check=False)
+                    result = self.run_line(command)
                     self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
                     for line in printed:
                         self.assertIn(line, (result.stdout + result.stderr).splitlines())
                 shutil.rmtree(self.folder / "O", ignore_errors=True)  # two lines to choose from write there
         self.assertGreater(played, 20)
 
+    @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+    def test_the_endpoint(self):
+        self.lend(ONE_CLICK / "w8a8-static", "Qwen2.5-7B-w8a8")
+        block, = (block for block in blocks() if "--serve" in block[0])
+        self.ask_server(*block)
+
     def test_the_makefile(self):
         makefile, = ("\n".join(block) for block in blocks() if block[0].startswith("%"))
         (self.folder / "Makefile").write_text(makefile + "\n")
         self.lend(MODELS / "tiny-qwen2", "model")
         for target in ("model.w8a8", "model.w8a8.ascendv1"):
-            result = subprocess.run(["make", target], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+            result = self.run_line(f"make {target}")
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
             self.assertTrue((self.folder / target / "config.json").exists())
 

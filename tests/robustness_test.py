@@ -175,15 +175,18 @@ class Robustness(unittest.TestCase):
         return paths
 
     def test_corpus(self):
+        count, slowest, highest = 0, (0, ""), (0, "")
         for name, header, content, verdict in corpus():
             path = self.folder / "x.safetensors"
             path.write_bytes(content)
             with self.subTest(name):
                 run = self.deep(path)
+                count, slowest, highest = count + 1, max(slowest, (run.seconds, name)), max(highest, (run.peak // MIB, name))
                 self.assertEqual(run.code, 0 if verdict == "accept" else 1)
                 if not INSTRUMENTED:
                     self.assertLessEqual(run.peak, 6 * len(header) + 64 * MIB)
                     self.assertLessEqual(run.seconds, SECONDS)
+        print(f"{count} files; slowest {slowest[0]:.2f} s of {slowest[1]}, most memory {highest[0]} MiB of {highest[1]}")
 
     def test_prefixes_and_bits(self):
         header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
@@ -199,6 +202,7 @@ class Robustness(unittest.TestCase):
         for report in reports[:len(whole)]:
             self.assertFalse(report["ok"], report["path"])
         self.assertGreater(sum(report["ok"] for report in reports), 0)  # a flipped letter of a name, say
+        print(f"{len(whole)} prefixes, {len(variants) - len(whole)} flipped bits, {sum(report['ok'] for report in reports)} of these accepted")
 
     def test_mutants_against_the_recorded_reference(self):
         accepted = self.reports(paths=self.written(container_mutants.mutants()))

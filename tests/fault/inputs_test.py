@@ -17,7 +17,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from scenes import BIN, GOLDEN, LONG, MODEL, SCENES, Stage, snapshot  # noqa: E402
+from scenes import BIN, GOLDEN, LONG, MODEL, ROOT, SCENES, Stage, snapshot  # noqa: E402
 from checkpoint_files import Tensor, read_safetensors, tensor, write_safetensors  # noqa: E402
 from measured_run import run_measured  # noqa: E402
 
@@ -31,8 +31,10 @@ def run(folder, *words, **options):
 
 
 class Folder(unittest.TestCase):
+    place = MEMORY
+
     def setUp(self):
-        self.scratch = tempfile.TemporaryDirectory(prefix="slim-fault-", dir=MEMORY)
+        self.scratch = tempfile.TemporaryDirectory(prefix="slim-fault-", dir=self.place)
         self.addCleanup(self.scratch.cleanup)
         self.folder = pathlib.Path(self.scratch.name)
 
@@ -143,6 +145,7 @@ class HostileIndex(Folder):
                                check=False, capture_output=True)
                 self.assertNotRegex(trace.read_text(errors="replace"), r'"[^"]*(secret\.safetensors|/etc/passwd|sub/model)[^"]*"')
             shutil.rmtree(model)
+        print(f"{len(self.NAMES)} hostile names through five tools")
 
     def test_content(self):
         """Maps that are no map of this checkpoint."""
@@ -268,7 +271,7 @@ class Offsets(Folder):
         weights = {"float": MODEL, "static": GOLDEN / "one-click" / "mini-qwen2-bfloat16" / "w8a8-static"}
         commands["dequantize"] = ["slim-convert", "STATIC", "-o", "OUT", "--dequantize"]
         commands["answer"] = ["slim-run", "STATIC", "-p", "Hi", "-n", "1", "--logits", "OUT"]
-        wanted = {}
+        wanted, runs = {}, 0
         for shift in range(8):
             models = {}
             for name, source in weights.items():
@@ -289,6 +292,8 @@ class Offsets(Folder):
                 self.assertEqual(wanted.setdefault(name, found), found, f"{name} at {shift}")
                 out = self.folder / "out"
                 shutil.rmtree(out) if out.is_dir() else out.unlink()
+                runs += 1
+        print(f"{runs} outputs of tensors at odd addresses")
 
     def sparse(self, name, size):
         """A file with one tensor of `size` zero bytes, of which the disk holds none, and a last one that it holds."""
@@ -308,10 +313,10 @@ class Offsets(Folder):
     def test_huge_files(self):
         for size in (5 << 30, 1 << 40, (1 << 47) - 4096):
             path = self.sparse(f"{size}.safetensors", size)
-            began = time.monotonic()
-            result = run(self.folder, "slim-verify", path)
-            self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertLess(time.monotonic() - began, 5)
+            verified = run_measured([BIN / "slim-verify", "--quiet", path])
+            self.assertEqual(verified.code, 0, verified.error)
+            self.assertLess(verified.seconds, 0.1 if "release" in str(BIN) else 5)
+            print(f"headers of {size} bytes: {1000 * verified.seconds:.0f} ms")
             result = run(self.folder, "slim-verify", "--list", "--json", path)
             self.assertIn(str(size), result.stdout)
             if size == 5 << 30 and LONG:
@@ -338,6 +343,7 @@ class Determinism(Folder):
                 out = self.folder / "out"
                 shutil.rmtree(out) if out.is_dir() else out.unlink()
             self.assertEqual(len(found), 1, f"{name}: {list(found.values())}")
+            print(f"{name}: one digest of {sum(map(len, found.values()))} runs on {', '.join(isas)}")
 
     def test_random_layouts_come_back(self):
         """Files with tensors in any order of names and types: every tensor comes back with its bytes."""
@@ -367,15 +373,16 @@ class Determinism(Folder):
 
 
 class Memory(Folder):
+    place = ROOT / "build" if LONG else MEMORY  # some GiB are for a disk
+
     def test_memory_is_bounded_by_the_largest_tensor(self):
         """A model many times the size of the limit: 2 x its largest tensor in fp32 + 256 MB."""
-        layers, wide = (96, 2048) if LONG else (24, 1024)
+        layers, wide = (48, 2048) if LONG else (24, 1024)
         model = self.model("model")
         config = json.loads((model / "config.json").read_text())
         kept = read_safetensors(model / "model.safetensors")
         hidden = config["hidden_size"]
         heads = {name: held for name, held in kept.items() if ".layers." not in name}
-        layer = {name.replace("model.layers.0.", ""): held for name, held in kept.items() if name.startswith("model.layers.0.")}
         block = random.Random(3).randbytes(1 << 20)
         block = bytes(byte if i % 2 == 0 else 0x3C for i, byte in enumerate(block))  # BF16 below 0.02
 
@@ -387,8 +394,9 @@ class Memory(Folder):
             return Tensor(held.dtype, shape, (block * (count // len(block) + 1))[:count])
 
         tensors = {name: made(held) for name, held in heads.items()}
+        layer = {name.replace("model.layers.0.", ""): made(held) for name, held in kept.items() if name.startswith("model.layers.0.")}
         for number in range(layers):
-            tensors.update({f"model.layers.{number}.{name}": made(held) for name, held in layer.items()})
+            tensors.update({f"model.layers.{number}.{name}": held for name, held in layer.items()})
         largest = max(len(held.data) for held in tensors.values())
         write_safetensors(model / "model.safetensors", tensors)
         size = (model / "model.safetensors").stat().st_size
@@ -398,14 +406,20 @@ class Memory(Folder):
         (model / "config.json").write_text(json.dumps(config))
         limit = 2 * largest * 2 + (256 << 20)
         print(f"model {size >> 20} MiB, largest tensor {largest >> 20} MiB, limit {limit >> 20} MiB")
+        (self.folder / "prompts.txt").write_text("The quick brown fox jumps over the lazy dog.")
+        peaks = {}
         for threads in (1, 2, 8):
-            for words in (["slim-verify", "--deep", "model"], ["slim-quant", "model", "-o", "out", "--type", "w8a16", "--no-fsync"],
-                          ["slim-convert", "model", "-o", "out", "--to", "gguf", "--no-fsync"]):
+            for words in (["slim-verify", "--deep", "model"], ["slim-quant", "model", "-o", "quantized", "--type", "w8a16", "--no-fsync"],
+                          ["slim-convert", "model", "-o", "out", "--to", "gguf", "--no-fsync"],
+                          ["slim-diff", "model", "quantized", "--prompts", "prompts.txt", "--tokens", "8", "--windows", "1"]):
                 with self.subTest(words=words, threads=threads):
-                    run = run_measured([BIN / words[0], *words[1:], "-q", "--threads", str(threads)], cwd=self.folder)
+                    run = run_measured([BIN / words[0], *words[1:], "-q", "--threads", str(threads)], cwd=self.folder, timeout=1800)
                     shutil.rmtree(self.folder / "out", ignore_errors=True)
                     self.assertIn(run.code, (0, 1) if "slim-verify" in words else (0,), run.error)
                     self.assertLessEqual(run.peak, limit, f"{words[0]}: {run.peak >> 20} MiB")
+                    peaks[words[0]] = max(peaks.get(words[0], 0), run.peak >> 20)
+            shutil.rmtree(self.folder / "quantized", ignore_errors=True)
+        print("peaks in MiB: " + ", ".join(f"{tool} {peak}" for tool, peak in peaks.items()))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "convert/testing.h"
 #include "os/digest.h"
 
@@ -54,8 +56,10 @@ TEST(Receipt, OfTheSourceIsNotCopied) {
   const ScratchFolder scratch;
   ASSERT_TRUE(ConvertTo(Golden(kSource), scratch.Path("a"), To(Dialect::kAscendV1)).ok());
   Spit(scratch.Path("a/slim_receipt.json"), "{\"tool\": \"someone\"}");
+  Spit(scratch.Path("a/slim_manifest.json"), "{}");
   ASSERT_TRUE(ConvertTo(scratch.Path("a"), scratch.Path("b"), To(Dialect::kMindIE)).ok());
   EXPECT_EQ(Slurp(scratch.Path("b/slim_receipt.json")).find("someone"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(scratch.Path("b/slim_manifest.json")));
 }
 
 }  // namespace
