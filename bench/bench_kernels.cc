@@ -144,6 +144,17 @@ void BenchFloat(const Size& size, DType dtype, double peak, ThreadPool& pool, bo
          static_cast<double>(weights.data.size()), seconds, peak);
 }
 
+void BenchBf16(const Size& size, double float_peak, ThreadPool& pool) {
+  const std::vector<float> x = Numbers(size.t * size.k);
+  const std::vector<std::byte> w(size.n * size.k * 2, std::byte{0x3C});
+  const PackedMatrix matrix = PackMatrix(DType::kBF16, size.n, size.k, w.data(), size.k * 2);
+  std::vector<float> y(size.t * size.n);
+  const double seconds = BestSeconds([&] { MatMulBf16(x.data(), size.t, matrix, y.data(), pool); });
+  Report(fmt::format("MatMulBf16 t{} n{} k{}", size.t, size.n, size.k),
+         2.0 * static_cast<double>(size.t * size.n * size.k), static_cast<double>(w.size()),
+         seconds, float_peak);
+}
+
 void BenchInt8(const Size& size, double peak, ThreadPool& pool) {
   const std::vector<int8_t> x(size.t * size.k, int8_t{3});
   const std::vector<std::byte> codes(size.n * size.k, std::byte{0xFB});
@@ -201,6 +212,7 @@ void BenchIsa(ThreadPool& pool) {
       BenchFloat(size, dtype, float_peak * threads, pool, false);
     }
     BenchFloat(size, DType::kBF16, float_peak * threads, pool, true);
+    BenchBf16(size, float_peak * threads, pool);
     BenchInt8(size, int8_peak * threads, pool);
   }
   BenchRows();

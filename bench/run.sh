@@ -4,9 +4,10 @@
 #   sh bench/run.sh [--llama-bench PROGRAM] [--torch PYTHON] [FOLDER]
 # PROGRAM is llama-bench of ik_llama.cpp (or of llama.cpp), run on the same weights as Q8_0 that our slim-convert writes; PYTHON an
 # interpreter with torch and transformers. What is not given or does not run is named and left out. FOLDER keeps the checkpoints.
-# Needs a build with -DSLIM_BENCH=ON. Wanted: prefill of W8A8 at least 2 x Q8_0's, of bf16 at least torch's; bytes of weights a
-# second in generation at least those of Q8_0, and 0.85 of the memory's for bf16; integer products at 0.6 of the processor's peak;
-# loading at 0.7 of pread; peak memory at most weights, KV cache and 200 MB.
+# Needs a build with -DSLIM_BENCH=ON. Wanted: prefill of W8A8 at least 2 x Q8_0's, of bf16 at least torch's ("rounded": with
+# --compute model, which rounds activations as torch does); bytes of weights a second in generation at least those of Q8_0, and
+# 0.85 of the memory's for bf16; integer products at 0.6 of the processor's peak; loading at 0.7 of pread; peak memory at most
+# weights, KV cache and 200 MB.
 set -eu
 cd "$(dirname "$0")/.."
 llama=""

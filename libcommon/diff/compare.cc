@@ -108,7 +108,7 @@ class Comparing {
 
   WalkOptions Walking(bool layers) const {
     const Phase phase = options_.phase == PhaseChoice::kDecode ? Phase::kDecode : Phase::kPrefill;
-    return {options_.backend, phase, layers, options_.max_memory};
+    return {options_.backend, options_.float_inputs, phase, layers, options_.max_memory};
   }
 
   Status Walk() {
@@ -194,6 +194,7 @@ class Comparing {
                               streamed ? BlockStorage::kStreamed : BlockStorage::kResident);
     if (!loaded.ok()) return WithPathOf(std::move(loaded).error(), model);
     loaded->set_phase(options_.phase);
+    loaded->set_float_inputs(options_.float_inputs);
     return ContinueGreedily(*loaded, side, windows_,
                             std::min(first_->config.max_position, second_->config.max_position),
                             greedy);

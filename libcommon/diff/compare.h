@@ -40,6 +40,7 @@ struct DiffOptions {
   uint64_t worst_tokens = 0;  // positions to keep with their text
   std::vector<Threshold> thresholds;
   Backend backend = Backend::kFast;
+  FloatInputs float_inputs = FloatInputs::kFp32;
   PhaseChoice phase = PhaseChoice::kAuto;
   uint64_t max_memory = 0;  // bytes; 0: what the machine has
   int threads = 1;

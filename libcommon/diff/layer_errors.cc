@@ -237,8 +237,10 @@ void LayerProbe::AddLinears(const Trace& first, const Trace& own, const Trace& l
     linear.rows += a->t;
     const std::vector<float> x = frame.ToSecond(a->x.data(), a->t, a->k);
     std::vector<float> y(a->t * a->n);
-    const Backend backend = routers.contains(name) ? Backend::kReference : options_.backend;
-    layer->second->Forward(x.data(), a->t, y.data(), backend, *pool_, options_.phase);
+    const bool router = routers.contains(name);
+    const Backend backend = router ? Backend::kReference : options_.backend;
+    const FloatInputs inputs = router ? FloatInputs::kFp32 : options_.float_inputs;
+    layer->second->Forward(x.data(), a->t, y.data(), backend, *pool_, options_.phase, inputs);
     linear.local.Add(CompareRows(a->y.data(), y.data(), a->t, a->n, frame.out, *pool_));
 
     const Trace::Entry* b = own.Find(name);
@@ -292,7 +294,7 @@ void LayerProbe::ForwardHead(const OutputHead& first, const OutputHead& second,
       run(second, second_rows.data() + begin * width, t, second_x, second_y);
       local_y.resize(t * n);
       second.linear().Forward(frame.ToSecond(first_x.data(), t, width).data(), t, local_y.data(),
-                              options_.backend, *pool_, options_.phase);
+                              options_.backend, *pool_, options_.phase, options_.float_inputs);
       const std::vector<float> x2 = frame.ToFirst(second_x.data(), t, width);
       head_.rows += t;
       head_.local.Add(CompareRows(first_y.data(), local_y.data(), t, n, {}, *pool_));

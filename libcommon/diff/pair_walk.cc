@@ -49,6 +49,7 @@ Result<std::pair<T, T>> LoadBoth(ThreadPool& pool, const Load& load) {
 BlockOptions BlockOptionsOf(const WalkOptions& options) {
   BlockOptions block;
   block.backend = options.backend;
+  block.float_inputs = options.float_inputs;
   block.phase = options.phase;
   return block;
 }

@@ -20,6 +20,7 @@ namespace slim {
 
 struct WalkOptions {
   Backend backend = Backend::kFast;
+  FloatInputs float_inputs = FloatInputs::kFp32;
   Phase phase = Phase::kPrefill;
   bool layers = false;      // errors of layers, too
   uint64_t max_memory = 0;  // bytes; 0: what the machine has

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/dispatch.h"
 #include "kernels/exp_constants.h"
-#include "kernels/math.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention.cc"
@@ -30,9 +30,23 @@ constexpr float kMasked = -std::numeric_limits<float>::infinity();
 struct Workspace {
   std::vector<float> keys;    // of a block, transposed: [key_dim, kKeys]
   std::vector<float> values;  // of a block, where rows need padding: [kKeys, width]
-  std::vector<float> scores;  // [rows, kKeys]
+  std::vector<float> scores;  // of a tile of rows: [kTileRows, kKeys]
   std::vector<float> sums;    // [rows, width]
   std::vector<float> max, total;
+};
+
+// Positions of the block at `base` that one of rows r .. r + count - 1 sees: [from, to), offsets in
+// the block; from >= to: none.
+struct SeenInBlock {
+  uint64_t from;
+  uint64_t to;
+
+  SeenInBlock(const AttentionRows& job, uint64_t base, uint64_t r, uint64_t count)
+      : from(*std::min_element(job.begin + r, job.begin + r + count)),
+        to(*std::max_element(job.end + r, job.end + r + count)) {
+    from = std::clamp(from, base, base + kKeys) - base;
+    to = std::clamp(to, base, base + kKeys) - base;
+  }
 };
 
 }  // namespace
@@ -78,41 +92,48 @@ HWY_INLINE void Tile(const float* a, uint64_t a_stride, const float* b, uint64_t
 constexpr size_t kTileRows = kParts == 1 ? 6 : (kParts == 2 ? 4 : 1);
 constexpr size_t kTileVectors = kParts == 1 ? 4 : 2;
 
+// The first `columns`, a multiple of kLanes, of kRows rows of c (+)= a [kRows, depth] times b
+// [depth, width].
 template <size_t kRows>
 HWY_INLINE void TileRow(const float* a, uint64_t a_stride, const float* b, uint64_t width,
                         uint64_t columns, uint64_t depth, bool add, float* c) {
   uint64_t j = 0;
   for (; j + kTileVectors * kWidth <= columns; j += kTileVectors * kWidth)
     Tile<kRows, kTileVectors>(a, a_stride, b + j, width, depth, add, c + j, width);
+  if constexpr (kTileVectors > 2) {
+    for (; j + 2 * kWidth <= columns; j += 2 * kWidth)
+      Tile<kRows, 2>(a, a_stride, b + j, width, depth, add, c + j, width);
+  }
   for (; j < columns; j += kWidth)
     Tile<kRows, 1>(a, a_stride, b + j, width, depth, add, c + j, width);
 }
 
-// The first `columns`, a multiple of kLanes, of c [rows, width] (+)= a [rows, depth] times b
-// [depth, width].
-HWY_INLINE void Product(const float* a, uint64_t a_stride, uint64_t rows, const float* b,
-                        uint64_t width, uint64_t columns, uint64_t depth, bool add, float* c) {
-  uint64_t r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows)
-    TileRow<kTileRows>(a + r * a_stride, a_stride, b, width, columns, depth, add, c + r * width);
-  for (; r < rows; ++r)
-    TileRow<1>(a + r * a_stride, a_stride, b, width, columns, depth, add, c + r * width);
+HWY_INLINE uint64_t WholeLanes(uint64_t columns) {
+  return (columns + kLanes - 1) / kLanes * kLanes;
 }
 
-// One row of scores, of which [from, to) count, to exponentials relative to the running maximum.
-// Returns what sums up to here must be multiplied with.
-HWY_INLINE float Exponentials(float* scores, uint64_t from, uint64_t to, float& max, float& total) {
-  if (from >= to) {
-    std::fill_n(scores, kKeys, 0.0F);
-    return 1.0F;
-  }
-  std::fill_n(scores, from, kMasked);
-  std::fill(scores + to, scores + kKeys, kMasked);
+// Calls row_tile(rows of the tile, first row) with as many rows as a tile has, then with single
+// ones.
+template <class RowTile>
+HWY_INLINE void ForRowTiles(uint64_t rows, const RowTile& row_tile) {
+  uint64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows)
+    row_tile(std::integral_constant<size_t, kTileRows>(), r);
+  for (; r < rows; ++r) row_tile(std::integral_constant<size_t, 1>(), r);
+}
+
+// One row of scores, of which `seen` count, to exponentials relative to the running maximum, up to
+// the vector that has the last of them. Returns what sums up to here must be multiplied with.
+HWY_INLINE float Exponentials(float* scores, const SeenInBlock& seen, float& max, float& total) {
+  const uint64_t columns = WholeLanes(seen.to);
+  if (seen.from > 0) std::fill_n(scores, seen.from, kMasked);
+  if (seen.to < columns) std::fill(scores + seen.to, scores + columns, kMasked);
   V largest = Splat(max);
-  for (size_t i = 0; i < kKeys; i += kWidth) largest = hn::Max(largest, hn::LoadU(F(), scores + i));
+  for (size_t i = 0; i < columns; i += kWidth)
+    largest = hn::Max(largest, hn::LoadU(F(), scores + i));
   const float new_max = hn::GetLane(hn::MaxOfLanes(F(), largest));
   Lanes sum = ZeroLanes();
-  for (size_t i = 0; i < kKeys; i += kLanes) {
+  for (size_t i = 0; i < columns; i += kLanes) {
     HWY_UNROLL(16)
     for (size_t p = 0; p < kParts; ++p) {
       float* const at = scores + i + p * kWidth;
@@ -121,7 +142,7 @@ HWY_INLINE float Exponentials(float* scores, uint64_t from, uint64_t to, float& 
       sum.part[p] = hn::Add(sum.part[p], e);
     }
   }
-  const float factor = max == new_max ? 1.0F : ExpF(max - new_max);
+  const float factor = max == new_max ? 1.0F : hn::GetLane(Exp(Splat(max - new_max)));
   max = new_max;
   total = total * factor + FoldLanes(sum);
   return factor;
@@ -187,18 +208,29 @@ void Block(const AttentionRows& job, uint64_t base, uint64_t count, uint64_t wid
            Workspace& work) {
   const float* keys = job.keys + base * job.key_dim;
   TransposeKeys(keys, count, job.key_dim, work.keys.data());
-  const uint64_t columns = (count + kLanes - 1) / kLanes * kLanes;
-  Product(job.queries, job.key_dim, job.rows, work.keys.data(), kKeys, columns, job.key_dim, false,
-          work.scores.data());
-  for (uint64_t r = 0; r < job.rows; ++r) {
-    const uint64_t from = std::clamp(job.begin[r], base, base + kKeys) - base;
-    const uint64_t to = std::clamp(job.end[r], base, base + kKeys) - base;
-    const float factor =
-        Exponentials(work.scores.data() + r * kKeys, from, to, work.max[r], work.total[r]);
-    if (factor != 1.0F) Multiply(work.sums.data() + r * width, width, factor);
-  }
-  Product(work.scores.data(), kKeys, job.rows, PaddedValues(job, base, count, width, work), width,
-          width, count, true, work.sums.data());
+  const float* const columns = work.keys.data();
+  const float* const values = PaddedValues(job, base, count, width, work);
+  ForRowTiles(job.rows, [&](auto tile, uint64_t first) HWY_ATTR {
+    constexpr size_t kRows = decltype(tile)::value;
+    const SeenInBlock tile_sees(job, base, first, kRows);
+    if (tile_sees.from >= tile_sees.to) return;
+    float* const scores = work.scores.data();
+    float* const sums = work.sums.data() + first * width;
+    TileRow<kRows>(job.queries + first * job.key_dim, job.key_dim, columns, kKeys,
+                   WholeLanes(tile_sees.to), job.key_dim, false, scores);
+    for (size_t r = 0; r < kRows; ++r) {
+      float* const row = scores + r * kKeys;
+      const SeenInBlock seen(job, base, first + r, 1);
+      uint64_t written = 0;
+      if (seen.from < seen.to) {
+        const float factor = Exponentials(row, seen, work.max[first + r], work.total[first + r]);
+        if (factor != 1.0F) Multiply(sums + r * width, width, factor);
+        written = WholeLanes(seen.to);
+      }
+      std::fill(row + written, row + std::max(written, tile_sees.to), 0.0F);
+    }
+    TileRow<kRows>(scores, kKeys, values, width, width, tile_sees.to, true, sums);
+  });
 }
 
 void Rows(const AttentionRows& job, Workspace& work) {
@@ -211,7 +243,7 @@ void Rows(const AttentionRows& job, Workspace& work) {
     StoreAt(scaled, F(), job.queries, i, elements);
   }
   work.keys.resize(job.key_dim * kKeys);
-  work.scores.resize(job.rows * kKeys);
+  work.scores.resize(kTileRows * kKeys);
   work.sums.assign(job.rows * width, 0.0F);
   work.max.assign(job.rows, kMasked);
   work.total.assign(job.rows, 0.0F);

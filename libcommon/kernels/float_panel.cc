@@ -39,6 +39,28 @@ HWY_INLINE void StartRow(RowSums& sums, bool add, const float* y, std::index_seq
   ((sums.part[kVector] = add ? hn::LoadU(F(), y + kVector * kWidth) : hn::Zero(F())), ...);
 }
 
+// A step of a panel (kernels/packed_matrix.h): how many elements it has, and element kElement of
+// the kWidth columns from column i on.
+template <class Source>
+struct SingleStep {
+  static constexpr size_t kElements = 1;
+  static constexpr size_t kBytes = sizeof(typename Source::Element);
+  template <size_t kElement>
+  static HWY_INLINE V Load(const std::byte* step, size_t i) {
+    return Source::Load(step, i);
+  }
+};
+struct Bf16Step {
+  static constexpr size_t kElements = 2;
+  static constexpr size_t kBytes = 4;
+  template <size_t kElement>
+  static HWY_INLINE V Load(const std::byte* step, size_t i) {
+    const auto pair = hn::LoadU(U(), reinterpret_cast<const uint32_t*>(step) + i);
+    if constexpr (kElement == 0) return hn::BitCast(F(), hn::ShiftLeft<16>(pair));
+    return hn::BitCast(F(), hn::And(pair, hn::Set(U(), 0xFFFF0000U)));
+  }
+};
+
 template <size_t... kVector>
 HWY_INLINE void AddRow(RowSums& sums, const RowSums& weights, float x,
                        std::index_sequence<kVector...>) {
@@ -51,44 +73,54 @@ HWY_INLINE void StoreRow(const RowSums& sums, float* y, std::index_sequence<kVec
   (hn::StoreU(sums.part[kVector], F(), y + kVector * kWidth), ...);
 }
 
-template <class Source, size_t... kVector, size_t... kRow>
+template <class Step, size_t kElement, size_t... kVector, size_t... kRow>
+HWY_INLINE void AddElement(RowSums* sums, const float* x, const std::byte* step,
+                           std::index_sequence<kVector...> vectors, std::index_sequence<kRow...>) {
+  RowSums weights;
+  ((weights.part[kVector] = Step::template Load<kElement>(step, kVector * kWidth)), ...);
+  (AddRow(sums[kRow], weights, x[kElement * sizeof...(kRow) + kRow], vectors), ...);
+}
+
+template <class Step, size_t... kVector, size_t... kRow>
 HWY_INLINE void RunTile(const FloatPanel& job, size_t first_column,
-                        std::index_sequence<kVector...> vectors, std::index_sequence<kRow...>) {
-  constexpr size_t kBytes = sizeof(typename Source::Element);
+                        std::index_sequence<kVector...> vectors,
+                        std::index_sequence<kRow...> rows) {
   RowSums sums[sizeof...(kRow)];
   float* const y = job.y + first_column;
   (StartRow(sums[kRow], job.add, y + kRow * job.y_stride, vectors), ...);
   const float* x = job.x;
-  const std::byte* w = job.w + first_column * kBytes;
-  for (uint64_t i = 0; i < job.k; ++i, x += sizeof...(kRow), w += kPanelColumns * kBytes) {
-    if constexpr (sizeof...(kRow) <= kStreamedRows) PrefetchStep<kPanelColumns * kBytes>(w);
-    RowSums weights;
-    ((weights.part[kVector] = Source::Load(w, kVector * kWidth)), ...);
-    (AddRow(sums[kRow], weights, x[kRow], vectors), ...);
+  const std::byte* w = job.w + first_column * Step::kBytes;
+  constexpr uint64_t kStepBytes = kPanelColumns * Step::kBytes;
+  const uint64_t steps = job.k / Step::kElements;
+  for (uint64_t i = 0; i < steps; ++i, x += Step::kElements * sizeof...(kRow), w += kStepBytes) {
+    if constexpr (sizeof...(kRow) <= kStreamedRows) PrefetchStep<kStepBytes>(w);
+    AddElement<Step, 0>(sums, x, w, vectors, rows);
+    if constexpr (Step::kElements == 2) AddElement<Step, 1>(sums, x, w, vectors, rows);
   }
+  if (job.k % Step::kElements != 0) AddElement<Step, 0>(sums, x, w, vectors, rows);
   (StoreRow(sums[kRow], y + kRow * job.y_stride, vectors), ...);
 }
 
-template <class Source, size_t kRows>
+template <class Step, size_t kRows>
 void Tile(const FloatPanel& job, size_t first_column) {
-  RunTile<Source>(job, first_column, AllVectors(), std::make_index_sequence<kRows>());
+  RunTile<Step>(job, first_column, AllVectors(), std::make_index_sequence<kRows>());
 }
 
-template <class Source, size_t... kRow>
+template <class Step, size_t... kRow>
 void ChooseTile(const FloatPanel& job, size_t first_column, std::index_sequence<kRow...>) {
-  constexpr void (*kTiles[])(const FloatPanel&, size_t) = {Tile<Source, kRow + 1>...};
+  constexpr void (*kTiles[])(const FloatPanel&, size_t) = {Tile<Step, kRow + 1>...};
   kTiles[job.rows - 1](job, first_column);
 }
 
-template <class Source>
+template <class Step>
 void Multiply(const FloatPanel& job) {
   for (size_t column = 0; column < kPanelColumns; column += kVectors * kWidth)
-    ChooseTile<Source>(job, column, std::make_index_sequence<kMostRows>());
+    ChooseTile<Step>(job, column, std::make_index_sequence<kMostRows>());
 }
 
-void MultiplyF32(const FloatPanel& job) { Multiply<FromF32>(job); }
-void MultiplyBf16(const FloatPanel& job) { Multiply<FromBf16>(job); }
-void MultiplyF16(const FloatPanel& job) { Multiply<FromF16>(job); }
+void MultiplyF32(const FloatPanel& job) { Multiply<SingleStep<FromF32>>(job); }
+void MultiplyBf16(const FloatPanel& job) { Multiply<Bf16Step>(job); }
+void MultiplyF16(const FloatPanel& job) { Multiply<SingleStep<FromF16>>(job); }
 uint64_t MostRows() { return kMostRows; }
 
 }  // namespace

@@ -37,6 +37,7 @@ int64_t WidenToInt16(int32_t codes) {
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512vnni")
 namespace vnni {
 struct Ops {
+  using Value = int32_t;
   using Step = int32_t;
   using Sum = __m512i;
   using Weights = __m512i;
@@ -52,7 +53,7 @@ struct Ops {
   }
   static HWY_INLINE void Store(Sum sum, int32_t* y) { _mm512_storeu_si512(y, sum); }
 };
-#include "kernels/int8_panel.inc"
+#include "kernels/dot_panel.inc"
 }  // namespace vnni
 HWY_POP_ATTRIBUTES
 
@@ -62,6 +63,7 @@ HWY_POP_ATTRIBUTES
 HWY_PUSH_ATTRIBUTES("avx2")
 namespace avx2 {
 struct Ops {
+  using Value = int32_t;
   using Step = int64_t;
   using Sum = __m256i;
   using Weights = __m256i;
@@ -85,13 +87,14 @@ struct Ops {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(y), sums);
   }
 };
-#include "kernels/int8_panel.inc"
+#include "kernels/dot_panel.inc"
 }  // namespace avx2
 HWY_POP_ATTRIBUTES
 
 // The same in the baseline of x86-64-v2.
 namespace baseline {
 struct Ops {
+  using Value = int32_t;
   using Step = int64_t;
   using Sum = __m128i;
   using Weights = __m128i;
@@ -113,7 +116,7 @@ struct Ops {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(y), _mm_hadd_epi32(sum, sum));
   }
 };
-#include "kernels/int8_panel.inc"
+#include "kernels/dot_panel.inc"
 }  // namespace baseline
 
 #elif defined(__aarch64__)
@@ -123,6 +126,7 @@ struct Ops {
 HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod")
 namespace dotprod {
 struct Ops {
+  using Value = int32_t;
   using Step = int32_t;
   using Sum = int32x4_t;
   using Weights = int8x16_t;
@@ -140,13 +144,14 @@ struct Ops {
   static HWY_INLINE Sum Add(Sum sum, Weights w, int8x16_t x) { return vdotq_s32(sum, w, x); }
   static HWY_INLINE void Store(Sum sum, int32_t* y) { vst1q_s32(y, sum); }
 };
-#include "kernels/int8_panel.inc"
+#include "kernels/dot_panel.inc"
 }  // namespace dotprod
 HWY_POP_ATTRIBUTES
 
 // A product of two int8 fits in int16, pairs of them are added in int32: two halves a column.
 namespace baseline {
 struct Ops {
+  using Value = int32_t;
   using Step = int32_t;
   using Sum = int32x4_t;
   using Weights = int8x8_t;
@@ -166,7 +171,7 @@ struct Ops {
     vst1_s32(y, vpadd_s32(vget_low_s32(sum), vget_high_s32(sum)));
   }
 };
-#include "kernels/int8_panel.inc"
+#include "kernels/dot_panel.inc"
 }  // namespace baseline
 
 #endif

@@ -29,21 +29,29 @@ HWY_INLINE void DynamicRow(const int32_t* sums, uint64_t n, const DynamicScales&
   }
 }
 
-// Sums of two int32 are exact in double.
-HWY_INLINE void StaticRow(const int32_t* sums, uint64_t n, const int32_t* quant_bias,
-                          const float* deq_scale, float* y) {
+// float(a + b) of sums beyond int32, which are exact in double.
+HWY_NOINLINE V AddWide(hn::Vec<I> a, hn::Vec<I> b) {
   const hn::Half<F> half;
   const hn::Half<I> half_int;
   const hn::Rebind<double, hn::Half<F>> wide;
-  const auto add = [&](auto a, auto b) {
-    return hn::DemoteTo(half, hn::Add(hn::PromoteTo(wide, a), hn::PromoteTo(wide, b)));
+  const auto add = [&](auto c, auto d) HWY_ATTR {
+    return hn::DemoteTo(half, hn::Add(hn::PromoteTo(wide, c), hn::PromoteTo(wide, d)));
   };
+  const auto low = add(hn::LowerHalf(half_int, a), hn::LowerHalf(half_int, b));
+  const auto high = add(hn::UpperHalf(half_int, a), hn::UpperHalf(half_int, b));
+  return hn::Combine(F(), high, low);
+}
+
+HWY_INLINE void StaticRow(const int32_t* sums, uint64_t n, const int32_t* quant_bias,
+                          const float* deq_scale, float* y) {
   for (uint64_t j = 0; j < n; j += kWidth) {
-    const auto sum = LoadAt(I(), sums, j, n);
-    const auto bias = LoadAt(I(), quant_bias, j, n);
-    const auto low = add(hn::LowerHalf(half_int, sum), hn::LowerHalf(half_int, bias));
-    const auto high = add(hn::UpperHalf(half_int, sum), hn::UpperHalf(half_int, bias));
-    StoreAt(hn::Mul(hn::Combine(F(), high, low), LoadAt(F(), deq_scale, j, n)), F(), y, j, n);
+    const auto a = LoadAt(I(), sums, j, n);
+    const auto b = LoadAt(I(), quant_bias, j, n);
+    const auto sum = hn::Add(a, b);
+    // Both have the sign that the sum lacks: it does not fit.
+    const auto wrapped = hn::Lt(hn::And(hn::Xor(a, sum), hn::Xor(b, sum)), hn::Zero(I()));
+    const V value = hn::AllFalse(I(), wrapped) ? hn::ConvertTo(F(), sum) : AddWide(a, b);
+    StoreAt(hn::Mul(value, LoadAt(F(), deq_scale, j, n)), F(), y, j, n);
   }
 }
 

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <vector>
 
+#include "kernels/bf16_panel.h"
+#include "kernels/convert.h"
 #include "kernels/float_panel.h"
 #include "kernels/int8_panel.h"
 #include "kernels/reduce.h"
@@ -11,8 +13,8 @@
 namespace slim {
 namespace {
 
-// Columns of x whose sums are made at a time where they are floats: a block of rows and a panel
-// then fit in the second-level cache.
+// Columns of x whose sums are made at a time where they are floats, whole steps of a panel: a block
+// of rows and a panel then fit in the second-level cache.
 constexpr uint64_t kSliceColumns = 1024;
 // Weights that a chunk of work takes every block of its rows through: a quarter of that cache.
 constexpr uint64_t kTileBytes = uint64_t{256} << 10;
@@ -94,31 +96,56 @@ void ForInt8Blocks(const PackedCodes& x, const PackedMatrix& w, uint64_t matrice
   });
 }
 
-// As many rows of floats, x packed, and `count` columns of x from k on; y has n columns, the last
-// panel may have more.
-void MultiplyBlock(const float* x, const PackedMatrix& w, uint64_t rows, uint64_t k, uint64_t count,
-                   uint64_t first, uint64_t end, float* y) {
+// Calls multiply(panel, y at its first column, distance of y's rows) for panels first .. end - 1. y
+// has w.n columns; of the last panel, which may have more, those it has are copied. `add`: what y
+// holds counts.
+template <class Multiply>
+void ForPanels(const PackedMatrix& w, uint64_t rows, uint64_t first, uint64_t end, bool add,
+               float* y, const Multiply& multiply) {
   thread_local std::vector<float> wide;
-  const uint64_t step = w.step_bytes() * kPanelColumns;
   for (uint64_t panel = first; panel < end; ++panel) {
     const uint64_t column = panel * kPanelColumns;
     const uint64_t columns = std::min(kPanelColumns, w.n - column);
-    FloatPanel job{x + k * rows, rows, w.panel(panel) + k * step, count, k > 0, y + column, w.n};
     if (columns == kPanelColumns) {
-      MultiplyPanel(w.dtype, job);
+      multiply(panel, y + column, w.n);
       continue;
     }
     wide.resize(rows * kPanelColumns);
-    job.y = wide.data();
-    job.y_stride = kPanelColumns;
     const auto copy = [&](const float* from, uint64_t from_stride, float* to, uint64_t to_stride) {
       for (uint64_t r = 0; r < rows; ++r)
         std::copy_n(from + r * from_stride, columns, to + r * to_stride);
     };
-    if (job.add) copy(y + column, w.n, wide.data(), kPanelColumns);
-    MultiplyPanel(w.dtype, job);
+    if (add) copy(y + column, w.n, wide.data(), kPanelColumns);
+    multiply(panel, wide.data(), kPanelColumns);
     copy(wide.data(), kPanelColumns, y + column, w.n);
   }
+}
+
+// As many rows of floats, x packed, and `count` columns of x from k on.
+void MultiplyBlock(const float* x, const PackedMatrix& w, uint64_t rows, uint64_t k, uint64_t count,
+                   uint64_t first, uint64_t end, float* y) {
+  ForPanels(w, rows, first, end, k > 0, y, [&](uint64_t panel, float* to, uint64_t stride) {
+    MultiplyPanel(w.dtype,
+                  {x + k * rows, rows, w.panel(panel) + w.bytes_of(k), count, k > 0, to, stride});
+  });
+}
+
+// x [t, w.k] as bf16, packed in blocks of rows.
+void PackBf16(const float* x, uint64_t t, const PackedMatrix& w, const Bf16Kernels& kernels,
+              ThreadPool& pool, std::vector<std::byte>& packed) {
+  const uint64_t row_bytes = w.steps() * kernels.step_bytes;
+  packed.resize(t * row_bytes);
+  const uint64_t blocks = (t + kernels.most_rows - 1) / kernels.most_rows;
+  pool.ParallelFor(blocks, 1, [&](uint64_t begin, uint64_t end) {
+    thread_local std::vector<std::byte> narrow;
+    narrow.resize(kernels.most_rows * w.k * 2);
+    for (uint64_t i = begin; i < end; ++i) {
+      const uint64_t row = i * kernels.most_rows;
+      const uint64_t rows = std::min(kernels.most_rows, t - row);
+      FromFloat(DType::kBF16, x + row * w.k, narrow.data(), rows * w.k);
+      kernels.pack(narrow.data(), rows, w.k * 2, packed.data() + row * row_bytes);
+    }
+  });
 }
 
 }  // namespace
@@ -139,7 +166,8 @@ void PackedCodes::Pack(uint64_t t, uint64_t k, const CodesOfRows& codes_of, Thre
       const uint64_t row = i * block_rows;
       const uint64_t rows = std::min(block_rows, t - row);
       codes_of(row, rows, codes.data());
-      kernels.pack(codes.data(), rows, k, steps_.data() + row * row_bytes_);
+      kernels.pack(reinterpret_cast<const std::byte*>(codes.data()), rows, k,
+                   steps_.data() + row * row_bytes_);
       for (uint64_t r = 0; r < rows; ++r)
         starts_[row + r] = -kCodeShift * SumInt8(codes.data() + r * k, k);
     }
@@ -193,7 +221,8 @@ void MatMulPacked(const float* x, uint64_t t, const PackedMatrix& w, float* y, T
   }
   thread_local std::vector<float> packed_of_thread;
   const uint64_t slice = std::min(kSliceColumns, w.k);
-  const Cut cut(t, MostPanelRows(), w, slice * w.step_bytes() * kPanelColumns, pool.threads());
+  const Cut cut(t, MostPanelRows(), w, std::min(w.bytes_of(kSliceColumns), w.panel_bytes()),
+                pool.threads());
   packed_of_thread.resize(t * w.k);
   float* const packed = packed_of_thread.data();
   pool.ParallelFor(cut.blocks, 1, [&](uint64_t begin, uint64_t end) {
@@ -210,6 +239,34 @@ void MatMulPacked(const float* x, uint64_t t, const PackedMatrix& w, float* y, T
         MultiplyBlock(packed + row * w.k, w, std::min(cut.block_rows, t - row), k, count, first,
                       end, y + row * w.n);
       }
+    }
+  });
+}
+
+void MatMulBf16(const float* x, uint64_t t, const PackedMatrix& w, float* y, ThreadPool& pool) {
+  assert(w.dtype == DType::kBF16);
+  const Bf16Kernels* const kernels = FindBf16Kernels();
+  if (kernels == nullptr || w.k == 0) {
+    thread_local std::vector<float> rounded;
+    rounded.assign(x, x + t * w.k);
+    RoundToDType(DType::kBF16, rounded.data(), rounded.size());
+    return MatMulPacked(rounded.data(), t, w, y, pool);
+  }
+  thread_local std::vector<std::byte> packed_of_thread;
+  PackBf16(x, t, w, *kernels, pool, packed_of_thread);
+  const std::byte* const packed = packed_of_thread.data();
+  const uint64_t row_bytes = w.steps() * kernels->step_bytes;
+  const std::vector<float> zeros(kernels->most_rows);
+  const Cut cut(t, kernels->most_rows, w, w.panel_bytes(), pool.threads());
+  cut.ForChunks(pool, [&](uint64_t block, uint64_t last, uint64_t first, uint64_t end) {
+    for (; block < last; ++block) {
+      const uint64_t row = block * cut.block_rows;
+      const uint64_t rows = std::min(cut.block_rows, t - row);
+      const auto multiply = [&](uint64_t panel, float* to, uint64_t stride) {
+        kernels->multiply(
+            {packed + row * row_bytes, rows, w.panel(panel), w.steps(), zeros.data(), to, stride});
+      };
+      ForPanels(w, rows, first, end, false, y + row * w.n, multiply);
     }
   });
 }

@@ -16,6 +16,11 @@ namespace slim {
 // x is [t, k], y [t, n]; w is F32, BF16 or F16.
 void MatMulPacked(const float* x, uint64_t t, const PackedMatrix& w, float* y, ThreadPool& pool);
 
+// The same for x rounded to bf16 and w BF16. A processor with instructions for products of bf16
+// (AVX512_BF16) makes the sums with them, two products a step, subnormal numbers taken as zeros:
+// the bits depend on the processor, not on threads or rows.
+void MatMulBf16(const float* x, uint64_t t, const PackedMatrix& w, float* y, ThreadPool& pool);
+
 // Some sums of an integer product: [rows, columns], of rows row, row + 1, … of x and columns
 // column, … of y.
 struct Int8Sums {

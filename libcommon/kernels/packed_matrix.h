@@ -1,6 +1,7 @@
 // Weights rearranged once, so that a product streams them and needs no sum across a vector: panels
-// of kPanelColumns rows of w side by side, [panel][k / step][column][step], where a step is one
-// float or four consecutive int8 codes. Missing columns and codes count as zeros.
+// of kPanelColumns rows of w side by side, [panel][k / step][column][step], where a step is four
+// consecutive int8 codes, two bf16, or one other float. What is missing of a step, and missing
+// columns, are zeros.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +22,16 @@ struct PackedMatrix {
 
   bool empty() const { return data.size() == 0; }
   uint64_t panels() const { return (n + kPanelColumns - 1) / kPanelColumns; }
+  uint64_t step_elements() const {
+    return dtype == DType::kI8 ? 4 : (dtype == DType::kBF16 ? 2 : 1);
+  }
+  uint64_t step_bytes() const { return step_elements() * (DTypeBits(dtype) / 8); }
   // Of one column.
-  uint64_t steps() const { return dtype == DType::kI8 ? (k + 3) / 4 : k; }
-  uint64_t step_bytes() const { return dtype == DType::kI8 ? 4 : DTypeBits(dtype) / 8; }
+  uint64_t steps() const { return (k + step_elements() - 1) / step_elements(); }
+  // Of a panel, from its first row on; `elements` are whole steps.
+  uint64_t bytes_of(uint64_t elements) const {
+    return elements / step_elements() * step_bytes() * kPanelColumns;
+  }
   uint64_t panel_bytes() const { return steps() * step_bytes() * kPanelColumns; }
   const std::byte* panel(uint64_t index) const { return data.data() + index * panel_bytes(); }
 };

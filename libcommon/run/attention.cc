@@ -13,9 +13,11 @@ namespace {
 
 // Scores of one chunk of work: at most this many floats, unless one query has more.
 constexpr uint64_t kScoresPerChunk = uint64_t{1} << 18;
-// Query rows that AttendFast takes through a block together: their scores and sums fit in the
-// second-level cache beside the block.
-constexpr uint64_t kRowsPerChunk = 192;
+// Query rows that AttendFast takes through the blocks together: they and their sums fit in the
+// second-level cache beside a block.
+constexpr uint64_t kRowsPerChunk = 448;
+// Its chunks a thread, at least, where there are tokens enough.
+constexpr uint64_t kChunksPerThread = 4;
 
 struct Job {
   const AttentionShape& shape;
@@ -116,7 +118,9 @@ void AttendFast(const AttentionShape& shape, const float* queries, uint64_t t, u
                 const KvCacheLayer& cache, float* out, ThreadPool& pool) {
   const Job job = JobOf(shape, queries, first, cache, out);
   const uint64_t group = shape.num_heads / shape.num_kv_heads;
-  const uint64_t tokens = std::clamp<uint64_t>(kRowsPerChunk / group, 1, t);
+  const uint64_t fair =
+      t * shape.num_kv_heads / (static_cast<uint64_t>(pool.threads()) * kChunksPerThread);
+  const uint64_t tokens = std::clamp<uint64_t>(std::min(kRowsPerChunk / group, fair), 1, t);
   const uint64_t chunks = (t + tokens - 1) / tokens;
   pool.ParallelFor(shape.num_kv_heads * chunks, 1, [&](uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {

@@ -41,6 +41,10 @@ struct BlockScratch {
   std::vector<RowPosition> positions;
 };
 
+// As resize, for the wide arrays of a prompt: where it must grow, what it gets is asked for in
+// large pages, and what it held is lost.
+void ResizeWide(std::vector<float>& values, uint64_t count);
+
 // Gives the array that the linear computes with instead of x: [t, k], alive until the linear has
 // run.
 using LinearInput =
@@ -60,6 +64,7 @@ struct BlockParts {
 struct BlockOptions {
   Backend backend = Backend::kReference;
   Phase phase = Phase::kPrefill;
+  FloatInputs float_inputs = FloatInputs::kFp32;
   LinearTap tap;
   LinearInput replace_input;
   OutputTap output_tap;
@@ -79,8 +84,8 @@ inline void Project(const LinearLayer& linear, const float* x, uint64_t t, std::
                     const BlockOptions& options, ThreadPool& pool) {
   if (options.tap) options.tap(linear.name(), x, t, linear.k());
   if (options.replace_input) x = options.replace_input(linear.name(), x, t, linear.k());
-  y.resize(t * linear.n());
-  linear.Forward(x, t, y.data(), options.backend, pool, options.phase);
+  ResizeWide(y, t * linear.n());
+  linear.Forward(x, t, y.data(), options.backend, pool, options.phase, options.float_inputs);
   if (options.output_tap) options.output_tap(linear.name(), y.data(), t, linear.n());
 }
 

@@ -98,7 +98,8 @@ void OutputHead::Logits(const float* hidden, uint64_t t, float* logits, const Bl
   normed.resize(t * linear_.k());
   norm_.Apply(hidden, t, eps_, normed.data(), pool);
   if (options.tap) options.tap(kLmHeadName, normed.data(), t, linear_.k());
-  linear_.Forward(normed.data(), t, logits, options.backend, pool, options.phase);
+  linear_.Forward(normed.data(), t, logits, options.backend, pool, options.phase,
+                  options.float_inputs);
   if (options.output_tap) options.output_tap(kLmHeadName, logits, t, linear_.n());
 }
 

@@ -236,9 +236,9 @@ uint64_t LinearLayer::bytes() const {
 }
 
 void LinearLayer::Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool,
-                          Phase phase) const {
+                          Phase phase, FloatInputs inputs) const {
   if (!HasIntegerProduct(record_.scheme)) {
-    ForwardFloat(x, t, y, backend, pool);
+    ForwardFloat(x, t, y, backend, inputs, pool);
     if (!bias_.empty()) AddBias(y, t, pool);
   } else if (groups_ > 1) {
     ForwardGroups(x, t, y, pool);
@@ -406,11 +406,23 @@ bool LinearLayer::RoundInput(const float* x, uint64_t t, std::vector<float>& rou
 }
 
 void LinearLayer::ForwardFloat(const float* x, uint64_t t, float* y, Backend backend,
-                               ThreadPool& pool) const {
-  std::vector<float> rounded;
+                               FloatInputs inputs, ThreadPool& pool) const {
+  thread_local std::vector<float> rounded;
   std::vector<float> token_scales;
-  if (RoundInput(x, t, rounded, token_scales, pool)) x = rounded.data();
-  if (backend == Backend::kFast && !packed_.empty()) {
+  const DType dtype = record_[Role::kWeight].dtype;
+  const bool as_weight = inputs == FloatInputs::kAsWeight && HasFloatWeight(record_.scheme);
+  const bool fast = backend == Backend::kFast && !packed_.empty();
+  if (as_weight && fast && dtype == DType::kBF16) {
+    return MatMulBf16(x, t, packed_[0], y, pool);
+  }
+  if (as_weight) {
+    rounded.assign(x, x + t * k());
+    RoundToDType(dtype, rounded.data(), rounded.size());
+    x = rounded.data();
+  } else if (RoundInput(x, t, rounded, token_scales, pool)) {
+    x = rounded.data();
+  }
+  if (fast) {
     MatMulPacked(x, t, packed_[0], y, pool);
   } else if (HasFloatWeight(record_.scheme) && packed_.empty()) {
     MatMul(x, t, record_[Role::kWeight].view(), y, pool);

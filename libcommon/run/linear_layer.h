@@ -38,6 +38,11 @@ enum class Backend : uint8_t { kReference, kFast };
 // What a call serves; only W8A8_MIX asks.
 enum class Phase : uint8_t { kPrefill, kDecode };
 
+// What weights of bf16 and fp16 are multiplied with: inputs as they are, or rounded to the dtype of
+// the weight, as engines have them that compute in it. kFast then takes the processor's own
+// products of bf16 where it has them (kernels/packed_matmul.h, MatMulBf16).
+enum class FloatInputs : uint8_t { kFp32, kAsWeight };
+
 // Codes times codes, summed in int32.
 bool HasIntegerProduct(Scheme scheme);
 // The weight is stored as the floats that it is computed with.
@@ -74,7 +79,7 @@ class LinearLayer {
 
   // x [t, k] → y [t, n].
   void Forward(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool,
-               Phase phase = Phase::kPrefill) const;
+               Phase phase = Phase::kPrefill, FloatInputs inputs = FloatInputs::kFp32) const;
   // Whether both compute the same codes and scales of an input and sum them in one product: one
   // QuantizedInput then serves both.
   bool SharesInput(const LinearLayer& other, Phase phase) const;
@@ -108,7 +113,8 @@ class LinearLayer {
   void ScaleBlock(const Int8Sums& block, const QuantizedInput& input, bool dynamic, float* y,
                   uint64_t stride) const;
   void ForwardGroups(const float* x, uint64_t t, float* y, ThreadPool& pool) const;
-  void ForwardFloat(const float* x, uint64_t t, float* y, Backend backend, ThreadPool& pool) const;
+  void ForwardFloat(const float* x, uint64_t t, float* y, Backend backend, FloatInputs inputs,
+                    ThreadPool& pool) const;
   void ForwardTiles(const float* x, uint64_t t, float* y, ThreadPool& pool) const;
   // Activations as FP8 and MX types see them; false when the type takes x as it is.
   bool RoundInput(const float* x, uint64_t t, std::vector<float>& rounded,

@@ -21,7 +21,7 @@ void GatedMlp::Forward(const float* x, uint64_t t, std::vector<float>& out,
                        const BlockOptions& options, BlockScratch& scratch, ThreadPool& pool) const {
   const uint64_t width = gate.n();
   if (!options.watched() && gate.SharesInput(up, options.phase)) {
-    scratch.gate.resize(t * width);
+    ResizeWide(scratch.gate, t * width);
     LinearLayer::ForwardGated(gate, up, x, t, scratch.gate.data(), pool, options.phase);
     return Project(down, scratch.gate.data(), t, out, options, pool);
   }

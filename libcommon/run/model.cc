@@ -127,6 +127,7 @@ BlockOptions Model::OptionsOf(Phase phase, BlockScratch& scratch) const {
   options.scratch = &scratch;
   options.routing_tap = routing_tap_;
   options.kv_cache = kv_cache_;
+  options.float_inputs = float_inputs_;
   if (observer_ != nullptr) {
     LayerObserver& observer = *observer_;
     options.tap = [&observer](std::string_view name, const float* x, uint64_t t, uint64_t k) {

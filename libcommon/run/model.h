@@ -85,6 +85,7 @@ class Model {
   // Sees every call of Forward that follows, a prompt in one part. Must outlive them.
   void set_observer(LayerObserver* observer) { observer_ = observer; }
   void set_kv_cache(KvCacheType type) { kv_cache_ = type; }
+  void set_float_inputs(FloatInputs inputs) { float_inputs_ = inputs; }
   uint64_t bytes() const;
   // Sees the choice of experts of every block and call that follows, in the order of the blocks.
   void set_routing_tap(RoutingTap tap) { routing_tap_ = std::move(tap); }
@@ -126,6 +127,7 @@ class Model {
   Backend backend_ = Backend::kReference;
   PhaseChoice phase_ = PhaseChoice::kAuto;
   KvCacheType kv_cache_ = KvCacheType::kCheckpoint;
+  FloatInputs float_inputs_ = FloatInputs::kFp32;
   ThreadPool* pool_ = nullptr;
   LinearLayer embedding_;  // empty when the head is tied to it
   OutputHead head_;

@@ -36,6 +36,10 @@ constexpr Flag kFlags[] = {
      .kind = FlagKind::kChoice,
      .help = "how to compute: fast (default), or reference for the same bits on every machine",
      .choices = "fast reference"},
+    {.name = "compute",
+     .kind = FlagKind::kChoice,
+     .help = "fp32 (default), or model: inputs of bf16 and fp16 weights are rounded to their dtype",
+     .choices = "fp32 model"},
     {.name = "phase",
      .kind = FlagKind::kChoice,
      .help = "which arithmetic of W8A8_MIX: auto (default: prefill, greedy text decodes), prefill "
@@ -256,6 +260,7 @@ Result<DiffCommand> ReadDiffCommand(const Arguments& arguments) {
   SLIM_ASSIGN(command.metrics, ReadMetrics(arguments, options.thresholds));
   options.backend =
       arguments.Text("backend", "fast") == "reference" ? Backend::kReference : Backend::kFast;
+  if (arguments.Text("compute") == "model") options.float_inputs = FloatInputs::kAsWeight;
   options.threads = static_cast<int>(arguments.Integer("threads", DefaultThreadCount()));
   options.phase = ReadPhase(arguments);
   options.max_memory = arguments.Size("max-memory", 0);

@@ -92,6 +92,11 @@ constexpr Flag kFlags[] = {
      .help = "fast (default), or reference: the same bits on every machine",
      .group = kGeneration,
      .choices = "fast reference"},
+    {.name = "compute",
+     .kind = FlagKind::kChoice,
+     .help = "fp32 (default), or model: inputs of bf16 and fp16 weights are rounded to their dtype",
+     .group = kGeneration,
+     .choices = "fp32 model"},
     {.name = "stream",
      .help = "hold one block in memory at a time: for models larger than memory, slow",
      .group = kGeneration},
@@ -419,6 +424,7 @@ Result<RunCommand> ReadRunCommand(const Arguments& arguments) {
   if (arguments.Has("system")) command.system = arguments.Text("system");
   command.backend =
       arguments.Text("backend", "fast") == "reference" ? Backend::kReference : Backend::kFast;
+  if (arguments.Text("compute") == "model") command.float_inputs = FloatInputs::kAsWeight;
   const std::string phase = arguments.Text("phase", "auto");
   if (phase != "auto")
     command.phase = phase == "decode" ? PhaseChoice::kDecode : PhaseChoice::kPrefill;

@@ -38,6 +38,7 @@ struct RunCommand {
   Backend backend = Backend::kFast;
   bool stream = false;
   uint64_t max_memory = 0;  // 0: what is available
+  FloatInputs float_inputs = FloatInputs::kFp32;
   PhaseChoice phase = PhaseChoice::kAuto;
   KvCacheType kv_cache = KvCacheType::kCheckpoint;
   bool needs_kv_scales = false;  // c8 was asked for by name

@@ -114,6 +114,7 @@ Status Session::Load() {
   model_->set_phase(command_.phase);
   model_->set_observer(dump_.get());
   model_->set_kv_cache(command_.kv_cache);
+  model_->set_float_inputs(command_.float_inputs);
   generation_ = command_.generation;
   generation_.context = command_.context.value_or(config.max_position);
   if (text_) generation_.stop_tokens = text_->stop_tokens();

@@ -75,14 +75,16 @@ TEST(ScaleStaticSums, IsExactOutsideInt32) {
   OnEveryIsa([] {
     ForBlocks([](const ScaledBlock& block) {
       const uint64_t n = block.columns;
-      const std::vector<int32_t> quant_bias = AnySums(n, static_cast<uint32_t>(n) + 100);
       const std::vector<float> deq_scale = NormalFloats(n, 4, 0.01F);
-      ScaleStaticSums(block, quant_bias.data(), deq_scale.data());
-      for (uint64_t i = 0; i < kRows; ++i) {
-        for (uint64_t j = 0; j < n; ++j) {
-          const int64_t sum = int64_t{block.sums[i * block.stride + j]} + int64_t{quant_bias[j]};
-          const float wanted = static_cast<float>(sum) * deq_scale[j];
-          ASSERT_EQ(Bits(block.y[i * block.y_stride + j]), Bits(wanted)) << n << " " << j;
+      for (const std::vector<int32_t>& quant_bias :
+           {AnySums(n, static_cast<uint32_t>(n) + 100), std::vector<int32_t>(n)}) {
+        ScaleStaticSums(block, quant_bias.data(), deq_scale.data());
+        for (uint64_t i = 0; i < kRows; ++i) {
+          for (uint64_t j = 0; j < n; ++j) {
+            const int64_t sum = int64_t{block.sums[i * block.stride + j]} + int64_t{quant_bias[j]};
+            const float wanted = static_cast<float>(sum) * deq_scale[j];
+            ASSERT_EQ(Bits(block.y[i * block.y_stride + j]), Bits(wanted)) << n << " " << j;
+          }
         }
       }
     });

@@ -193,6 +193,68 @@ TEST(MatMulPacked, ErrorIsWithinTheBoundOfAnyOrder) {
   }
 }
 
+// Every element against the float product of the same rounded inputs, in terms of the sum of
+// magnitudes: an error of k roundings each.
+void CheckMatMulBf16(uint64_t t, uint64_t n, uint64_t k) {
+  const Matrix w = MakeWeights(DType::kBF16, n, k, 11);
+  const PackedMatrix packed = PackMatrix(DType::kBF16, n, k, w.view.bytes.data(), k * 2);
+  const std::vector<float> x = NormalFloats(t * k, 12);
+  std::vector<float> rounded = x;
+  RoundToDType(DType::kBF16, rounded.data(), rounded.size());
+  std::vector<uint32_t> first;
+  for (const int threads : {1, 2, 8}) {
+    ThreadPool pool(threads);
+    std::vector<float> y(t * n, -1.0F);
+    MatMulBf16(x.data(), t, packed, y.data(), pool);
+    for (uint64_t i = 0; i < t * n; ++i) {
+      double exact = 0;
+      double norm = 0;
+      for (uint64_t l = 0; l < k; ++l) {
+        const double term = static_cast<double>(rounded[i / n * k + l]) *
+                            static_cast<double>(w.values[i % n * k + l]);
+        exact += term;
+        norm += std::fabs(term);
+      }
+      ASSERT_LE(std::fabs(static_cast<double>(y[i]) - exact),
+                static_cast<double>(k) * 0x1p-24 * norm)
+          << "t " << t << " n " << n << " k " << k;
+    }
+    if (first.empty()) first = AllBits(y);
+    ASSERT_EQ(AllBits(y), first) << "threads " << threads;
+  }
+}
+
+TEST(MatMulBf16, IsTheProductOfRoundedInputs) {
+  OnEveryIsa([] {
+    for (const uint64_t t : {1U, 2U, 11U, 12U, 13U, 30U}) {
+      CheckMatMulBf16(t, 29, 50);
+      CheckMatMulBf16(t, 64, 17);
+    }
+    CheckMatMulBf16(150, 101, 1);
+    CheckMatMulBf16(3, 40, 0);
+    CheckMatMulBf16(0, 40, 8);
+  });
+}
+
+// Rows are computed alone or with others, whatever the caller hands in at once.
+TEST(MatMulBf16, ARowHasTheSameBitsInAnyCompany) {
+  constexpr uint64_t kRows = 25;
+  constexpr uint64_t kN = 40;
+  constexpr uint64_t kK = 131;
+  const Matrix w = MakeWeights(DType::kBF16, kN, kK, 11);
+  const PackedMatrix packed = PackMatrix(DType::kBF16, kN, kK, w.view.bytes.data(), kK * 2);
+  const std::vector<float> x = NormalFloats(kRows * kK, 12);
+  OnEveryIsa([&] {
+    ThreadPool pool(2);
+    std::vector<float> together(kRows * kN);
+    std::vector<float> alone(kRows * kN);
+    MatMulBf16(x.data(), kRows, packed, together.data(), pool);
+    for (uint64_t i = 0; i < kRows; ++i)
+      MatMulBf16(x.data() + i * kK, 1, packed, alone.data() + i * kN, pool);
+    EXPECT_EQ(AllBits(alone), AllBits(together));
+  });
+}
+
 std::vector<int8_t> AnyCodes(uint64_t count, uint32_t seed) {
   std::mt19937 random(seed);
   std::vector<int8_t> codes(count);

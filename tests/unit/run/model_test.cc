@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "json/json.h"
 #include "kernels/every_isa.h"
@@ -75,6 +76,31 @@ TEST(Model, GreedyTextsAreThoseOfTransformers) {
   }
 }
 
+// The largest error of a row's logits on one of transformers' prompts, as a share of the row's
+// largest logit; negative where something could not be read.
+float WorstLogit(const Model& model, const std::string& name, const char* number) {
+  auto golden = Checkpoint::Open(kGolden + "run/" + name + "/logits-" + number + ".safetensors");
+  if (!golden.ok()) return -1;
+  auto ids = golden->Read("input_ids");
+  auto wanted = golden->Read("logits");
+  if (!ids.ok() || !wanted.ok()) return -1;
+  const std::vector<float> found = LogitsOf(model, ids->as<int32_t>());
+  const auto values = wanted->as<float>();
+  if (found.size() != values.size()) return -1;
+  const uint64_t vocab = wanted->shape[1];
+  float worst = 0;
+  for (uint64_t row = 0; row < values.size(); row += vocab) {
+    float largest = 0;
+    float error = 0;
+    for (uint64_t i = row; i < row + vocab; ++i) {
+      largest = std::max(largest, std::fabs(values[i]));
+      error = std::max(error, std::fabs(values[i] - found[i]));
+    }
+    worst = std::max(worst, error / largest);
+  }
+  return worst;
+}
+
 TEST(Model, LogitsAreWithinAThousandthOfTransformers) {
   ThreadPool pool(2);
   for (const char* name : kTinyModels) {
@@ -83,26 +109,31 @@ TEST(Model, LogitsAreWithinAThousandthOfTransformers) {
       ASSERT_TRUE(loaded.ok()) << loaded.error().ToString();
       for (const char* number : {"0", "1", "2"}) {
         SCOPED_TRACE(std::string(name) + " " + number);
-        auto golden =
-            Checkpoint::Open(kGolden + "run/" + name + "/logits-" + number + ".safetensors");
-        ASSERT_TRUE(golden.ok());
-        auto ids = golden->Read("input_ids");
-        auto wanted = golden->Read("logits");
-        ASSERT_TRUE(ids.ok() && wanted.ok());
-        const std::vector<float> found = LogitsOf(loaded->model, ids->as<int32_t>());
-        const auto values = wanted->as<float>();
-        ASSERT_EQ(found.size(), values.size());
-        const uint64_t vocab = wanted->shape[1];
-        for (uint64_t row = 0; row < wanted->shape[0]; ++row) {
-          float largest = 0;
-          float worst = 0;
-          for (uint64_t i = row * vocab; i < (row + 1) * vocab; ++i) {
-            largest = std::max(largest, std::fabs(values[i]));
-            worst = std::max(worst, std::fabs(values[i] - found[i]));
-          }
-          // The issue asks for 1e-3; float32 sums in another order differ far less.
-          EXPECT_LE(worst, 1e-5F * largest) << row;
-        }
+        const float worst = WorstLogit(loaded->model, name, number);
+        EXPECT_GE(worst, 0.0F);
+        // The issue asks for 1e-3; float32 sums in another order differ far less.
+        EXPECT_LE(worst, 1e-5F);
+      }
+    }
+  }
+}
+
+// What torch 2.13 in the model's own dtype differs by from torch in float32 on these prompts, the
+// least of the three: 4.49e-3 in bf16 (tiny-qwen2), 7.6e-4 and 6.5e-4 in fp16.
+TEST(Model, RoundedInputsCostLessThanTorchInThatDtype) {
+  ThreadPool pool(2);
+  const std::pair<const char*, float> models[] = {
+      {"tiny-qwen2", 4.49e-3F}, {"tiny-llama", 7.6e-4F}, {"tiny-qwen3", 6.5e-4F}};
+  for (const auto& [name, bound] : models) {
+    for (const Backend backend : {Backend::kReference, Backend::kFast}) {
+      auto loaded = LoadAll(kModels + name, backend, pool);
+      ASSERT_TRUE(loaded.ok()) << loaded.error().ToString();
+      loaded->model.set_float_inputs(FloatInputs::kAsWeight);
+      for (const char* number : {"0", "1", "2"}) {
+        SCOPED_TRACE(std::string(name) + " " + number);
+        const float worst = WorstLogit(loaded->model, name, number);
+        EXPECT_GT(worst, 1e-5F) << "nothing was rounded";
+        EXPECT_LE(worst, bound);
       }
     }
   }
