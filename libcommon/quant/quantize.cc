@@ -118,13 +118,12 @@ class Pipeline {
   // The digests of the input are needed last and cost a pass over it: they are taken beside the
   // work, the allocation of the output included.
   void StartDigests() {
-    input_digests_ =
-        std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred, [this] {
-          std::vector<std::string> side_files;
-          for (const SideFile& file : side_files_.copied) side_files.push_back(file.name);
-          ThreadPool pool(1);
-          return DigestInputs(source_, side_files, pool, &stopped_);
-        });
+    input_digests_ = RunBeside(options_.threads > 1, [this] {
+      std::vector<std::string> side_files;
+      for (const SideFile& file : side_files_.copied) side_files.push_back(file.name);
+      ThreadPool pool(1);
+      return DigestInputs(source_, side_files, pool, &stopped_);
+    });
   }
 
   // Every rank must deal out the same linears.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <deque>
+#include <system_error>
 #include <thread>
 
 #include "os/interrupt.h"
@@ -22,15 +23,28 @@ constexpr const char* kJsonType = "application/json";
 // How long a handler sleeps before it looks whether its client is still there.
 constexpr auto kPatience = 50ms;
 
+Result<std::thread> StartThread(std::function<void()> work) {
+  try {
+    return std::thread(std::move(work));
+  } catch (const std::system_error& error) {
+    return SystemError("", "cannot start a thread", error.code().value());
+  }
+}
+
 // A thread for every open connection, up to a number; further connections wait for one to end.
 class ConnectionThreads : public httplib::TaskQueue {
  public:
   explicit ConnectionThreads(uint64_t most) : most_(most) {}
 
   void enqueue(std::function<void()> work) override {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (threads_.empty()) AddThread();
+    if (threads_.empty()) {
+      lock.unlock();
+      return work();  // by who listens, when there is nobody else
+    }
     work_.push_back(std::move(work));
-    if (work_.size() > idle_ && threads_.size() < most_) StartThread();
+    if (work_.size() > idle_ && threads_.size() < most_) AddThread();
     changed_.notify_one();
   }
 
@@ -44,11 +58,11 @@ class ConnectionThreads : public httplib::TaskQueue {
   }
 
  private:
-  void StartThread() {
-    try {
-      threads_.emplace_back([this] { Work(); });
-    } catch (const std::system_error&) {
-      // The threads that there are go on; one of them takes the connection later.
+  // Where the system has none, the threads that there are go on; one of them takes the connection
+  // later.
+  void AddThread() {
+    if (auto thread = StartThread([this] { Work(); }); thread.ok()) {
+      threads_.push_back(std::move(thread).value());
     }
   }
 
@@ -283,15 +297,17 @@ void HttpServer::Stop() {
 Status ServeUntilSignal(HttpServer& server, Service& service,
                         const std::function<Status()>& ready) {
   DeferInterrupts();
-  SLIM_TRY(ready());
-  std::thread computing([&] { service.scheduler().Run(); });
-  std::thread listening([&] { server.Listen(service); });
-  while (InterruptSignal() == 0) std::this_thread::sleep_for(kPatience);
-  server.Stop();
-  listening.join();
+  SLIM_ASSIGN(std::thread computing, StartThread([&] { service.scheduler().Run(); }));
+  auto listening = StartThread([&] { server.Listen(service); });
+  const Status status = listening.ok() ? ready() : Status(listening.error());
+  if (listening.ok()) {
+    while (status.ok() && InterruptSignal() == 0) std::this_thread::sleep_for(kPatience);
+    server.Stop();
+    listening.value().join();
+  }
   service.scheduler().Stop();
   computing.join();
-  return {};
+  return status;
 }
 
 }  // namespace slim

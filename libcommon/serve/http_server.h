@@ -42,7 +42,7 @@ class HttpServer {
 };
 
 // Answers until a signal asks the process to stop; then finishes what was accepted. `server` has
-// its port; `ready` is called when requests are answered from now on.
+// its port; `ready` is called when requests are answered from now on. kSystem without threads.
 Status ServeUntilSignal(HttpServer& server, Service& service, const std::function<Status()>& ready);
 
 }  // namespace slim

@@ -3,6 +3,7 @@
 odd; outputs that are inputs; modes, links and read-only places (facts: reliability.md R7, R14, R15, R23)."""
 
 import hashlib
+import json
 import os
 import pathlib
 import resource
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from scenes import BIN, GOLDEN, MODEL, ROOT, snapshot  # noqa: E402
@@ -129,6 +131,33 @@ class Environment(Surroundings):
                 self.assertEqual(result.returncode, 4, result.stderr)
                 self.assertIn("File too large", result.stderr)
                 self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["float", "prompts.txt", "weightonly"])
+
+    @unittest.skipUnless(works([*NOBODY, "true"]), "setpriv does not work here")
+    def test_without_threads(self):
+        """The work is done by the thread that there is; a server needs two more."""
+        self.folder.chmod(0o777)
+        for tool, reports in REPORTS.items():
+            for words in [*reports, ["float", "-o", "out", "--calib", GOLDEN / "calib.jsonl", "--json"]] if tool == "slim-quant" else reports:
+                with self.subTest(tool=tool, words=words):
+                    wanted = self.run_tool(tool, *words)
+                    self.clean()
+                    result = self.run_tool(tool, *words, *([] if "--list" in words[0] else ["--threads", "4"]), prefix=("prlimit", "--nproc=1", *NOBODY))
+                    self.assertEqual((result.returncode, result.stdout), (0, wanted.stdout), result.stderr)
+                    self.clean()
+        for most in (1, 2):
+            result = self.run_tool("slim-run", "float", "--serve", "--port", "0", "--threads", "1", prefix=("prlimit", f"--nproc={most}", *NOBODY))
+            self.assertEqual(result.returncode, 4, result.stderr)
+            self.assertIn("cannot start a thread", result.stderr)
+        server = subprocess.Popen(["prlimit", "--nproc=3", *NOBODY, BIN / "slim-run", "float", "--serve", "--port", "0", "--json", "--threads", "1"],
+                                  cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            address = json.loads(server.stdout.readline())["url"]
+            with urllib.request.urlopen(f"{address}/v1/models", timeout=30) as answer:
+                self.assertEqual(answer.status, 200)
+        finally:
+            server.terminate()
+            self.assertEqual(server.wait(30), 0)
+            server.stdout.close()
 
     @unittest.skipUnless(works(["unshare", "-m", "true"]), "a mount namespace is not to be had here")
     def test_without_proc(self):
