@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cassert>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace slim {
@@ -52,14 +54,21 @@ struct ThreadPool::State {
   uint64_t count = 0;
   uint64_t grain = 1;
   uint64_t chunks = 0;
+  std::exception_ptr thrown;  // by the first chunk that did
 
   void RunChunks() {
     inside_parallel_for = true;
-    for (;;) {
-      const uint64_t chunk = next_chunk.fetch_add(1, std::memory_order_relaxed);
-      if (chunk >= chunks) break;
-      const uint64_t begin = chunk * grain;
-      (*work)(begin, begin + std::min(grain, count - begin));
+    try {
+      for (;;) {
+        const uint64_t chunk = next_chunk.fetch_add(1, std::memory_order_relaxed);
+        if (chunk >= chunks) break;
+        const uint64_t begin = chunk * grain;
+        (*work)(begin, begin + std::min(grain, count - begin));
+      }
+    } catch (...) {
+      next_chunk.store(chunks, std::memory_order_relaxed);
+      const std::lock_guard lock(mutex);
+      if (!thrown) thrown = std::current_exception();
     }
     inside_parallel_for = false;
   }
@@ -103,6 +112,7 @@ struct ThreadPool::State {
     std::unique_lock lock(mutex);
     open = false;
     all_left.wait(lock, [this] { return joined == 0; });
+    if (thrown) std::rethrow_exception(std::exchange(thrown, nullptr));
   }
 };
 

@@ -20,9 +20,9 @@ class ThreadPool {
   int threads() const;
 
   // Calls work(begin, end) over [0, count) in chunks of `grain` > 0 elements, the last one shorter
-  // where it must be. Returns when all chunks are done. One caller at a time; `work` must not
-  // throw. A ParallelFor from inside `work` is served on the thread that asked, with the same
-  // chunks.
+  // where it must be. Returns when all chunks are done. One caller at a time. What `work` throws
+  // (std::bad_alloc) ends the loop early and is thrown here. A ParallelFor from inside `work` is
+  // served on the thread that asked, with the same chunks.
   void ParallelFor(uint64_t count, uint64_t grain,
                    const std::function<void(uint64_t begin, uint64_t end)>& work);
 

@@ -50,8 +50,9 @@ class PowerCut(unittest.TestCase):
         subprocess.run(["mkfs.ext4", "-q", self.folder / "image"], check=True)
         self.mount("image", "place", "commit=1")
         self.addCleanup(subprocess.run, ["umount", self.folder / "place"], check=False)
-        result = self.start("wanted")
-        self.assertEqual(result.wait(60), 0)
+        began = time.monotonic()
+        self.assertEqual(self.start("wanted").wait(60), 0)
+        self.duration = time.monotonic() - began
         self.wanted = snapshot(self.folder / "place" / "wanted")
 
     def mount(self, image, place, options):
@@ -80,7 +81,7 @@ class PowerCut(unittest.TestCase):
         whole = 0
         for number in range(RUNS):
             process = self.start(f"during-{number}")
-            time.sleep(0.06 * number / RUNS)
+            time.sleep(1.5 * self.duration * number / RUNS)
             process.send_signal(signal.SIGSTOP)
             found = self.after_the_cut(f"during-{number}")
             process.send_signal(signal.SIGCONT)

@@ -2,6 +2,7 @@
 """What surrounds a run: standard streams that are full, closed or left by their reader; descriptors, limits and variables that are
 odd; outputs that are inputs; modes, links and read-only places (facts: reliability.md R7, R14, R15, R23)."""
 
+import collections
 import hashlib
 import json
 import os
@@ -131,6 +132,23 @@ class Environment(Surroundings):
                 self.assertEqual(result.returncode, 4, result.stderr)
                 self.assertIn("File too large", result.stderr)
                 self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["float", "prompts.txt", "weightonly"])
+
+    def test_without_memory(self):
+        """An address space that is too small, met by any of four threads."""
+        codes = collections.Counter()
+        for words in (["slim-quant", "float", "-o", "out", "--calib", GOLDEN / "calib.jsonl"], ["slim-quant", "float", "-o", "out", "--type", "w4a8"],
+                      ["slim-convert", "float", "-o", "out", "--to", "gguf"], ["slim-verify", "--deep", "float"], ["slim-run", "float", "-p", "Hi", "-n", "2"],
+                      ["slim-diff", "float", "weightonly", "--prompts", "prompts.txt", "--tokens", "8", "--windows", "1"]):
+            for size in (*range(34, 90, 8), 120):
+                with self.subTest(words=words, size=size):
+                    result = self.run_tool(*words, "--threads", "4", prefix=("prlimit", f"--as={size << 20}"))
+                    # 127: the loader of the C library had no room for the program.
+                    self.assertIn(result.returncode, (0, 5, 127), result.stderr)
+                    self.assertEqual(list(self.folder.glob(".*partial")), [])
+                    codes[result.returncode] += 1
+                    self.clean()
+        print("without memory: " + ", ".join(f"exit {code} {count} times" for code, count in sorted(codes.items())))
+        self.assertGreater(codes[5], 0)
 
     @unittest.skipUnless(works([*NOBODY, "true"]), "setpriv does not work here")
     def test_without_threads(self):

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <set>
 #include <thread>
 #include <utility>
@@ -80,6 +81,20 @@ TEST(ThreadPool, LoopInsideALoopIsServedWhereItStands) {
     });
   });
   EXPECT_EQ(total, 80U);
+}
+
+TEST(ThreadPool, WhatAChunkThrowsReachesTheCaller) {
+  ThreadPool pool(4);
+  for (uint64_t bad = 0; bad < 64; ++bad) {
+    EXPECT_THROW(pool.ParallelFor(64, 1,
+                                  [&](uint64_t begin, uint64_t) {
+                                    if (begin >= bad) throw std::bad_alloc();
+                                  }),
+                 std::bad_alloc);
+    std::atomic<uint64_t> total = 0;
+    pool.ParallelFor(64, 1, [&](uint64_t begin, uint64_t end) { total += end - begin; });
+    EXPECT_EQ(total, 64U);
+  }
 }
 
 TEST(ThreadPool, TwoPoolsAtOnce) {
