@@ -170,6 +170,11 @@ Json Session::FirstMessages() const {
 
 Result<std::vector<int32_t>> Session::Encode(const std::string& text,
                                              const std::string& source) const {
+  // Also where the tokenizer would put a first token before nothing: as a rule it is an input that
+  // somebody else failed to write.
+  if (text.empty())
+    return InputError("RUN-empty-prompt", "is empty: there is nothing to go on from")
+        .WithPath(source);
   if (!command_.chat) return text_->EncodePrompt(text, source);
   if (!IsUtf8(text)) return text_->EncodePrompt(text, source);  // its error names the source
   Json messages = FirstMessages();
@@ -270,12 +275,12 @@ Result<Answer> Session::Complete(std::vector<int32_t> prompt, Sequence& sequence
   SLIM_TRY(emit(rest));
   answer.token_ids = std::move(generated.token_ids);
   answer.finish_reason = generated.finish_reason;
-  SLIM_TRY(CheckExpectation(answer));
-  if (json) {
-    SLIM_TRY(console_.Print(DumpJson(AnswerJson(answer), {.ensure_ascii = false}) + "\n"));
-  } else if (generation_.max_new_tokens > 0) {
+  if (!json && generation_.max_new_tokens > 0) {
     SLIM_TRY(console_.Print("\n"));
+    SLIM_TRY(console_.Flush());  // the line is whole before stderr speaks of it
   }
+  SLIM_TRY(CheckExpectation(answer));
+  if (json) SLIM_TRY(console_.Print(DumpJson(AnswerJson(answer), {.ensure_ascii = false}) + "\n"));
   SLIM_TRY(console_.Flush());
   if (!command_.logits.empty()) SLIM_TRY(WriteLogits(generated));
   if (dump_ != nullptr) SLIM_TRY(dump_->Commit());
