@@ -240,7 +240,7 @@ for part in $parts; do
       # The long ones first: the files run side by side.
       need_build release && run "flags, man pages, schemas" python_tests /usr/bin/python3 tests/robustness_test.py tests/malformed_test.py tests/corruption_test.py tests/loader_repair_test.py \
         tests/loader_truth_test.py tests/golden_verify_test.py tests/golden_recipes_test.py tests/user_threads_test.py tests/matrix_test.py tests/verify_test.py tests/quant_report_test.py \
-        tests/schemas_test.py tests/flags_test.py tests/golden_stick_test.py tests/foreign_golden_test.py tests/round_trip_test.py tests/convert_memory_test.py tests/plan_test.py \
+        tests/schemas_test.py tests/flags_test.py tests/golden_stick_test.py tests/foreign_golden_test.py tests/round_trip_test.py tests/convert_memory_test.py tests/quant_memory_test.py tests/plan_test.py \
         tests/plan_rows_test.py tests/objects_test.py tests/guides_test.py tests/readme_test.py tests/man_examples_test.py
       ;;
     accuracy) need_build release && run "accuracy" python_tests python3 tests/accuracy_test.py ;;

@@ -535,16 +535,23 @@ WeightInput WeightsOf(const LinearRecord& weights) {
 }
 
 Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, WeightInput weights,
-                                        const CalibratedLinear* calibrated,
-                                        const QuantOptions& options, DType model_dtype,
-                                        ThreadPool& pool) {
+                                        CalibratedLinear* calibrated, const QuantOptions& options,
+                                        DType model_dtype, ThreadPool& pool) {
+  std::shared_ptr<SecondMoments> moments;
+  std::vector<float> spent;
   if (calibrated != nullptr) {
     weights.activation = calibrated->range;
-    if (calibrated->moments) {
-      weights.importance = calibrated->moments->importance();
-      weights.moments = calibrated->moments->matrix();
-    }
     weights.mean = calibrated->mean;
+    moments = std::move(calibrated->moments);
+  }
+  if (moments) {
+    weights.importance = moments->importance();
+    weights.moments = moments->matrix();
+  }
+  if (moments.use_count() == 1) {
+    spent = moments->TakeMatrix();
+    weights.moments = spent;
+    weights.spent_moments = &spent;
   }
   return QuantizeLinear(plan, weights, options, model_dtype, pool);
 }

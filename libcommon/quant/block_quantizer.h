@@ -124,10 +124,10 @@ class BlockQuantizer {
 
 // An output of WorkingBlock as QuantizeLinear takes it.
 WeightInput WeightsOf(const LinearRecord& weights);
-// QuantizeLinear with what calibration found out, where `calibrated` is not null.
+// QuantizeLinear with what calibration found out, where `calibrated` is not null; its moments,
+// which are needed once, are gone afterwards.
 Result<LinearRecord> QuantizeCalibrated(const LinearPlan& plan, WeightInput weights,
-                                        const CalibratedLinear* calibrated,
-                                        const QuantOptions& options, DType model_dtype,
-                                        ThreadPool& pool);
+                                        CalibratedLinear* calibrated, const QuantOptions& options,
+                                        DType model_dtype, ThreadPool& pool);
 
 }  // namespace slim

@@ -16,7 +16,7 @@
 namespace slim {
 namespace {
 
-constexpr uint64_t kProgram = 32ULL << 20;  // code, buffers of readers and writers, tokenizer
+constexpr uint64_t kProgram = 24ULL << 20;  // code, buffers of readers and writers, tokenizer
 constexpr uint64_t kTensorEntry = 600;      // of every tensor: names, places, digests
 constexpr uint64_t kFloatBytes = sizeof(float);
 
@@ -45,15 +45,17 @@ class Need {
     for (const LinearPlan& linear : plan_.linears) AddLinear(linear);
     uint64_t block = 0;
     for (const auto& [name, bytes] : blocks_) block = std::max(block, bytes);
-    uint64_t need = kProgram + plan_.write.tensors.size() * kTensorEntry + behind_;
-    if (!plan_.needs_calibration && !plan_.rotation) return need + largest_;
-    need += std::max(block + largest_change_, largest_);
+    uint64_t need = kProgram + plan_.write.tensors.size() * kTensorEntry;
+    if (!plan_.needs_calibration && !plan_.rotation) return need + behind_ + largest_;
     uint64_t moments = 0;
     for (uint64_t layer = 0; layer < plan_.config.num_layers; ++layer)
-      moments = std::max(moments, MomentsOf(layer));
+      moments = std::max(moments, MomentsOf(layer, texts));
+    // Smoothing comes before anything of the block is quantized and written.
+    need += std::max(
+        {block + Searched(texts), block + moments + largest_change_ + behind_, largest_ + behind_});
     if (plan_.rotation)
       need += 2 * plan_.config.hidden_size * plan_.config.hidden_size * kFloatBytes;
-    return need + moments + Activations(texts, ranks);
+    return need + Activations(texts, ranks);
   }
 
  private:
@@ -64,12 +66,15 @@ class Need {
     const bool changed = plan_.rotation || changed_.contains(linear.name);
     if (quantized || changed) behind_ = std::max(behind_, linear.bytes_after);
     const uint64_t working = changed && !as_model ? elements * kFloatBytes : linear.bytes_before;
-    // Codes, one a byte, and their packed form with the scales.
-    const uint64_t made = quantized ? elements + linear.bytes_after : 0;
+    // Codes, one a byte, and their packed form where there is one, with the scales.
+    const uint64_t packed_from = linear.bytes_after < elements ? elements : 0;
+    const uint64_t made = quantized ? packed_from + linear.bytes_after : 0;
     const size_t prefix = (plan_.config.prefix + ".layers.").size();
     const bool in_block = !plan_.by_name && linear.name.size() > prefix &&
                           linear.name.starts_with(plan_.config.prefix + ".layers.");
     if (!in_block) {
+      // A float one travels a few rows at a time.
+      if (!quantized) return;
       const uint64_t rotated = plan_.rotation ? elements * kFloatBytes : 0;
       largest_ = std::max(largest_, linear.bytes_before + rotated + made);
       return;
@@ -92,32 +97,35 @@ class Need {
   }
 
   // Of gptq and float_sparse, one matrix an input with the tokens that wait to be added, and what
-  // the widest needs on the way to codes: its factor and a few rows of the weight; of float_sparse
-  // the inverse, too.
-  uint64_t MomentsOf(uint64_t layer) const {
+  // the widest needs on the way to codes: a few rows of the weight, of gptq where linears share an
+  // input its factor, which else takes the matrix's place, of float_sparse factor and inverse.
+  uint64_t MomentsOf(uint64_t layer, const std::vector<TextSize>& texts) const {
     constexpr uint64_t kRowsAtATime = 512;
+    uint64_t waiting = 0;
+    for (const TextSize& text : texts)
+      waiting = std::max(waiting, std::min(text.tokens, SecondMoments::kTokensAtATime));
     uint64_t sum = 0;
-    uint64_t widest = 0;
-    uint64_t matrices = 1;
+    uint64_t most = 0;
     for (const SharedInput& input : SharedInputs(plan_.config, layer)) {
       std::set<std::string_view> parents;
+      uint64_t sharing = 0;
       for (const std::string& name : input.linears) {
         const LinearPlan* linear = plan_.Find(name);
         const bool wanted = linear != nullptr && linear->scheme != Scheme::kFloat &&
                             NeedsMomentMatrix(SettingsOf(*linear));
+        if (!wanted) continue;
+        const uint64_t k = linear->k;
+        const uint64_t factors = linear->scheme == Scheme::kW16A16S ? 3 : ++sharing > 1 ? 1 : 0;
+        const uint64_t rows = 3 * std::min(kRowsAtATime, linear->n) + kRowsAtATime / 4;
+        most = std::max(most, k * (factors * k + rows) * kFloatBytes);
         const std::string_view parent = std::string_view(name).substr(0, name.rfind('.'));
-        if (!wanted || !parents.insert(parent).second) continue;
-        if (linear->scheme == Scheme::kW16A16S) matrices = 3;
-        sum += linear->k * (linear->k + SecondMoments::kTokensAtATime) * kFloatBytes;
-        widest = std::max(widest, linear->k);
+        if (parents.insert(parent).second) sum += k * (k + waiting) * kFloatBytes;
       }
     }
-    return sum + widest * (matrices * widest + 4 * kRowsAtATime) * kFloatBytes;
+    return sum + most;
   }
 
-  // Inputs that smoothing searches over, as floats and as codes; of the widest pair their products,
-  // and of its widest linear codes and sums.
-  uint64_t Searched(uint64_t tokens) const {
+  std::set<size_t> SearchingSteps() const {
     std::set<size_t> searching;
     for (const PassStages& pass : PassesOf(options_.recipe)) {
       for (const Stage& stage : pass.stages) {
@@ -127,8 +135,28 @@ class Need {
         }
       }
     }
-    const bool all = options_.recipe.compute == ComputeMode::kModel;
-    const uint64_t kept = all ? tokens : std::min<uint64_t>(tokens, 2 * kSearchTokens);
+    return searching;
+  }
+
+  uint64_t KeptTokens(const std::vector<TextSize>& texts) const {
+    uint64_t kept = 0;
+    for (const TextSize& text : texts) {
+      const uint64_t stride = (text.tokens + kSearchTokens - 1) / kSearchTokens;
+      const bool all = options_.recipe.compute == ComputeMode::kModel || stride <= 1;
+      kept = std::max(
+          kept, all ? text.tokens : std::min(text.tokens, text.tokens / stride + text.samples));
+    }
+    return kept;
+  }
+
+  // Inputs that smoothing searches over, as floats and as codes; of the pair with the most of it
+  // its products, and of its widest linear codes and a tile of sums. What is searched for the first
+  // time is not yet in float32.
+  uint64_t Searched(const std::vector<TextSize>& texts) const {
+    constexpr uint64_t kTokensPerTile = 256;
+    const std::set<size_t> searching = SearchingSteps();
+    const uint64_t kept = KeptTokens(texts);
+    const uint64_t tile = std::min(kept, kTokensPerTile);
     uint64_t most = 0;
     for (const std::vector<PlannedPair>& pairs : plan_.smoothing) {
       uint64_t inputs = 0;
@@ -140,15 +168,35 @@ class Need {
         for (const std::string& target : pair.pairing.targets) {
           const LinearPlan& linear = *plan_.Find(target);
           products += linear.n;
-          linear_need = std::max(linear_need, linear.n * (linear.k + kept * kFloatBytes));
+          linear_need = std::max(linear_need, linear.n * (linear.k + tile * kFloatBytes));
         }
         const uint64_t k = plan_.Find(pair.pairing.targets.front())->k;
         inputs += k;
-        widest = std::max(widest, kept * (products * kFloatBytes + k) + linear_need);
+        const uint64_t needed = kept * (products * kFloatBytes + k) + linear_need;
+        widest = std::max(widest, needed - std::min(needed, StillNarrow(pair, pairs)));
       }
       most = std::max(most, kept * inputs * kFloatBytes + widest);
     }
     return most;
+  }
+
+  // What the targets of `pair` grow by when they are scaled, in a run where nothing scales them
+  // before.
+  uint64_t StillNarrow(const PlannedPair& pair, const std::vector<PlannedPair>& pairs) const {
+    const Recipe& recipe = options_.recipe;
+    const bool one_step = std::ranges::all_of(
+        pairs, [&](const PlannedPair& other) { return other.step == pair.step; });
+    if (!one_step || recipe.compute == ComputeMode::kModel || plan_.rotation ||
+        experts_ == ExpertStorage::kStreamed || !recipe.prior.empty() ||
+        !StepsOf<KvSmoothStep>(recipe.process).empty())
+      return 0;
+    uint64_t narrow = 0;
+    for (const std::string& target : pair.pairing.targets) {
+      const LinearPlan& linear = *plan_.Find(target);
+      const uint64_t wide = linear.n * linear.k * kFloatBytes;
+      narrow += wide - std::min(wide, linear.bytes_before);
+    }
+    return narrow;
   }
 
   uint64_t Activations(const std::vector<TextSize>& texts, int ranks) const {
@@ -160,16 +208,14 @@ class Need {
                           3 * std::max(config.intermediate_size, config.hidden_size);
     uint64_t held = 0;
     uint64_t longest = 0;
-    uint64_t most = 0;
     for (const TextSize& text : texts) {
       held += text.tokens * config.hidden_size * kFloatBytes;
       longest = std::max(longest, text.longest);
-      most = std::max(most, text.tokens);
     }
     uint64_t sample = longest * wide * kFloatBytes;
     // A rank tells the others what its sample was.
     if (ranks > 1) sample += 4 * longest * wide * kFloatBytes;
-    return held + sample + Searched(most);
+    return held + sample;
   }
 
   const QuantPlan& plan_;

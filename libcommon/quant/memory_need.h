@@ -17,6 +17,7 @@ namespace slim {
 struct TextSize {
   uint64_t tokens = 0;   // of all samples
   uint64_t longest = 0;  // of one
+  uint64_t samples = 1;
 };
 
 // An upper bound, in bytes. `ranks`: processes of an mpirun, each of which needs as much.

@@ -84,6 +84,7 @@ class Pipeline {
         size.tokens += sample.size();
         size.longest = std::max<uint64_t>(size.longest, sample.size());
       }
+      size.samples = text.samples.size();
       sizes.push_back(size);
       texts_.push_back(std::move(text));
     }

@@ -15,6 +15,7 @@ constexpr uint64_t kColumnsPerTask = 16;
 void SecondMoments::Add(const float* x, uint64_t t, uint64_t k, ThreadPool& pool) {
   k_ = k;
   importance_.resize(k);
+  if (between_channels_) pending_.reserve(kTokensAtATime * k);
   for (uint64_t i = 0; i < t; ++i) {
     const float* row = x + i * k;
     for (uint64_t j = 0; j < k; ++j) importance_[j] += row[j] * row[j];

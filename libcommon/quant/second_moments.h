@@ -32,6 +32,8 @@ class SecondMoments {
   // [k, k] of 2 / tokens · Σ x xᵀ, lower triangle (facts: algorithms.md 2.3); empty when no token
   // came or nobody asked.
   std::span<const float> matrix() const { return matrix_; }
+  // Its memory, for who needs the matrix last: matrix() is empty afterwards.
+  std::vector<float> TakeMatrix() { return std::move(matrix_); }
 
  private:
   void AddPending(ThreadPool& pool);

@@ -29,23 +29,33 @@ Status CheckFinite(std::span<const float> moments, uint64_t k) {
 // minimum over all later columns of the error at the outputs, which GPTQ finds with the Cholesky
 // factor of H⁻¹, follows from U without an inverse: column c, before it is rounded, is
 // w[c] + Σ_{i<c} (w[i] − ŵ[i]) U[i, c]. Held as the lower factor of H with its columns turned
-// round.
+// round, in the lower triangle of the moments' memory; the upper one keeps the moments for another
+// try.
 class Feedback {
  public:
-  static Result<Feedback> Make(std::span<const float> moments, uint64_t k, double damping,
+  static Result<Feedback> Make(std::vector<float> turned, uint64_t k, double damping,
                                ThreadPool& pool) {
-    SLIM_TRY(CheckFinite(moments, k));
+    SLIM_TRY(CheckFinite(turned, k));
+    std::vector<float> diagonal(k);
     double trace = 0;
-    for (uint64_t i = 0; i < k; ++i) trace += moments[i * k + i];
+    for (uint64_t i = 0; i < k; ++i) {
+      diagonal[i] = turned[i * k + i];
+      trace += diagonal[i];
+    }
     const double mean = trace > 0 ? trace / static_cast<double>(k) : 1.0;
-    std::vector<float> turned(k * k);
+    pool.ParallelFor(k, kColumnsPerTask, [&](uint64_t first, uint64_t last) {
+      for (uint64_t j = first; j < last; ++j) {
+        for (uint64_t i = j + 1; i < k; ++i) turned[j * k + i] = turned[i * k + j];
+      }
+    });
     for (double share = std::max(damping, 1e-6); share < 1e3; share *= 10) {
       pool.ParallelFor(k, kColumnsPerTask, [&](uint64_t first, uint64_t last) {
         for (uint64_t i = first; i < last; ++i) {
-          for (uint64_t j = 0; j <= i; ++j)
-            turned[i * k + j] = moments[(k - 1 - j) * k + (k - 1 - i)];
-          if (turned[i * k + i] == 0) turned[i * k + i] = static_cast<float>(mean);
-          turned[i * k + i] += static_cast<float>(share * mean);
+          const float* moments = turned.data() + (k - 1 - i) * k + (k - 1);
+          for (uint64_t j = 0; j < i; ++j) turned[i * k + j] = *(moments - j);
+          const float square = diagonal[k - 1 - i];
+          turned[i * k + i] =
+              (square == 0 ? static_cast<float>(mean) : square) + static_cast<float>(share * mean);
         }
       });
       if (CholeskyLower(turned, k, pool)) return Feedback(std::move(turned), k, pool);
@@ -246,12 +256,12 @@ class ColumnLoop {
 }  // namespace
 
 Result<IntegerWeight> QuantizeGptq(const WeightRows& rows, const WeightSettings& settings,
-                                   std::span<const float> moments, bool as_written,
-                                   ThreadPool& pool) {
+                                   std::vector<float> moments, bool as_written, ThreadPool& pool) {
   const uint64_t k = rows.k();
-  SLIM_ASSIGN(const Feedback feedback, Feedback::Make(moments, k, settings.damping, pool));
   std::vector<float> importance(k);
   for (uint64_t i = 0; i < k; ++i) importance[i] = moments[i * k + i];
+  SLIM_ASSIGN(const Feedback feedback,
+              Feedback::Make(std::move(moments), k, settings.damping, pool));
   const IntegerGrid grid = GridOf(settings, k, DType::kF32);
   IntegerWeight weight = AllocateIntegers(rows, grid);
   ColumnLoop loop(rows, settings, grid, feedback, importance, as_written, weight, pool);

@@ -14,9 +14,9 @@ namespace slim {
 // reached are rounded plainly. Scales come from the range, narrowed where settings.clip says so
 // with errors weighed by the diagonal; those of a group from its columns as they are when it
 // begins. `as_written`, as msModelSlim: as they are when its block of settings.block_size columns
-// begins, and columns that no input reached become 0. QU-gptq: moments that are not finite.
+// begins, and columns that no input reached become 0. Works in the memory of `moments`, the largest
+// there is of a wide linear. QU-gptq: moments that are not finite.
 Result<IntegerWeight> QuantizeGptq(const WeightRows& rows, const WeightSettings& settings,
-                                   std::span<const float> moments, bool as_written,
-                                   ThreadPool& pool);
+                                   std::vector<float> moments, bool as_written, ThreadPool& pool);
 
 }  // namespace slim

@@ -166,7 +166,11 @@ class LinearQuantizer {
   Result<IntegerWeight> ChooseCodes() {
     if (linear_.scheme == Scheme::kW8A8S) return QuantizeSparse(rows_, linear_.weight, pool_);
     if (linear_.weight.method == WeightMethod::kGptq && !input_.moments.empty()) {
-      auto weight = QuantizeGptq(rows_, linear_.weight, input_.moments,
+      std::vector<float> moments =
+          input_.spent_moments != nullptr
+              ? std::move(*input_.spent_moments)
+              : std::vector<float>(input_.moments.begin(), input_.moments.end());
+      auto weight = QuantizeGptq(rows_, linear_.weight, std::move(moments),
                                  recipe_.compute == ComputeMode::kModel, pool_);
       if (!weight.ok()) return std::move(weight).error().WithTensor(linear_.name);
       return weight;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "linear/int8.h"
@@ -21,6 +22,8 @@ struct WeightInput {
   std::span<const float> importance;
   std::span<const float> mean;     // [k] or empty: of the inputs; bias correction
   std::span<const float> moments;  // [k, k] or empty: lower triangle of a multiple of Σ x xᵀ
+  // The memory of `moments`, where nobody reads them afterwards: gptq then works in it.
+  std::vector<float>* spent_moments = nullptr;
 };
 
 // QU-not-finite: `tensor` holds NaN or infinity.
