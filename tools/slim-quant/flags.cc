@@ -199,9 +199,9 @@ constexpr Flag kFlags[] = {
 };
 
 constexpr std::array<std::string_view, 11> kMeaningless = {
-    "device-type", "model-type", "model-name",     "trust-remote-code",   "tp-size",
-    "fa-amp",      "batch-size", "input-ids-name", "attention-mask-name", "tokenizer-args",
-    "torch-dtype"};
+    "device-type",    "model-name",  "trust-remote-code", "tp-size",
+    "fa-amp",         "batch-size",  "input-ids-name",    "attention-mask-name",
+    "tokenizer-args", "torch-dtype", "mm-tensor"};
 
 // `slim-quant quant …`: msModelSlim's one-click command.
 constexpr Flag kOneClickFlags[] = {

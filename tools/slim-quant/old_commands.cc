@@ -26,9 +26,8 @@ Status CheckFixed(const Arguments& arguments) {
     std::string_view hint;
   };
   const Refusal refusals[] = {
-      {arguments.Has("mm-tensor"),
-       "--mm_tensor True is not supported: weights have a scale a channel here",
-       "--mm_tensor False is what the scripts use"},
+      {arguments.Has("do-smooth"), "--do_smooth True is not supported: it is closed code",
+       "--anti_method names the outlier method"},
       {arguments.Has("use-reduce-quant"),
        "--use_reduce_quant is not supported: it quantizes communication at run time", ""},
       {ToUpper(level) != "L0", fmt::format("--disable_level {} is not supported", Quote(level)),
@@ -95,6 +94,23 @@ Status ReadNumbers(const Arguments& arguments, TraditionalSettings& s) {
   return {};
 }
 
+// What the scripts of a family of models set by themselves (quant_qwen.py, quant_llama.py): which
+// layers stay float where none are named, and how strong m6 is.
+void SetFamilyDefaults(const Arguments& arguments, TraditionalSettings& s) {
+  const std::string model = ToLower(arguments.Text("model-type", "qwen2"));
+  const bool llama = model.starts_with("llama");
+  if (s.disable_names.empty() && !(llama && s.a_bit == 16)) {
+    if (model != "llama3") s.disable_names.emplace_back("*down_proj");
+    if (model == "llama3" || model == "llama3.1_fp" || model == "llama3.1_instruct")
+      s.disable_names.emplace_back("*layers.[0-4].*");
+  }
+  if (s.anti_method != "m6") return;
+  s.disable_anti_names.emplace_back("*self_attn.o_proj");
+  if (llama) return;
+  s.flex_alpha = model == "qwen3" ? 0.4 : 0.6;
+  s.flex_beta = model == "qwen3" ? 0.325 : 0.3;
+}
+
 }  // namespace
 
 void NoteMeaningless(const Arguments& arguments, Console& console,
@@ -131,7 +147,7 @@ Result<Recipe> ReadTraditional(const Arguments& arguments, Console& console) {
   }
   s.disable_anti_names = arguments.All("disable-anti-names");
   s.disable_names = arguments.All("disable-names");
-  if (s.disable_names.empty()) s.disable_names = {"*down_proj"};
+  SetFamilyDefaults(arguments, s);
   s.calib_file = arguments.Text("calib");
   s.anti_file = arguments.Text("anti-calib-file");
   s.layout = arguments.Has("mindie-format") ? Dialect::kMindIE : Dialect::kAscendV1V0;

@@ -10,7 +10,7 @@
 namespace slim {
 
 bool IsTraditional(const Arguments& arguments);
-// The layout is ascendv1-v0, or mindie; names given replace the list of down_proj layers.
+// The layout is ascendv1-v0, or mindie; names given replace those that stay float by model type.
 Result<Recipe> ReadTraditional(const Arguments& arguments, Console& console);
 
 bool IsAtbScript(const Arguments& arguments);

@@ -8,6 +8,17 @@ grep -c '"model.layers.0.mlp.down_proj.weight": "FLOAT"' out2/quant_model_descri
 grep -c '"model.layers.2.mlp.down_proj.weight": "W8A8"' out2/quant_model_description_w8a8.json
 slim-verify -q out out2
 # What has one meaning here is taken with it; --rot is a rotation.
-slim-quant --model_path $TESTDATA/models/tiny-qwen2 --save_directory out3 --calib_dataset $TESTDATA/golden/calib.jsonl --rot True --pr 1.0 --nonuniform False --layer_count 0 --disable_threshold 0 --torch_dtype bfloat16
+slim-quant --model_path $TESTDATA/models/tiny-qwen2 --save_directory out3 --calib_dataset $TESTDATA/golden/calib.jsonl --rot True --pr 1.0 --nonuniform False --layer_count 0 --mm_tensor True --do_smooth False --disable_threshold 0 --torch_dtype bfloat16
 cmp -s out/quant_model_weight_w8a8.safetensors out3/quant_model_weight_w8a8.safetensors || echo "rotated"
 slim-verify -q out3
+# What the scripts set by the family of models: the strength of m6, which leaves o_proj alone, and the layers that stay float.
+plan() { slim-quant --model_path $TESTDATA/models/tiny-qwen2 --save_directory plan --calib_file $TESTDATA/golden/calib.jsonl --dry-run --json "$@" >plan.json || echo "exit $?"; }
+for model in qwen2 qwen3 llama2; do
+  plan --anti_method m6 --model_type $model
+  python3 -c 'import json; print([step for step in json.load(open("plan.json"))["configuration"]["process"] if "smooth" in step.get("type", "")])'
+done
+plan --model_type llama3
+for flags in "--model_type llama2" "--model_type llama2 --a_bit 16"; do
+  plan $flags
+  python3 -c 'import json; print(sum(1 for linear in json.load(open("plan.json"))["linears"] if linear["type"] == "FLOAT"))'
+done
