@@ -49,7 +49,9 @@ Result<std::optional<std::string>> PromptInput::NextLine() {
 
 Result<bool> PromptInput::IsBatch() {
   SLIM_ASSIGN(peeked_, NextLine());
-  return peeked_ && Trim(*peeked_).starts_with('{') && ParseRequest(*peeked_).ok();
+  if (!peeked_ || !Trim(*peeked_).starts_with('{')) return false;
+  const auto json = ParseJson(Trim(*peeked_));
+  return json.ok() && (json->Find("prompt") != nullptr || json->Find("messages") != nullptr);
 }
 
 Result<std::string> PromptInput::Text() {
