@@ -94,21 +94,14 @@ Status ReadNumbers(const Arguments& arguments, TraditionalSettings& s) {
   return {};
 }
 
-// What the scripts of a family of models set by themselves (quant_qwen.py, quant_llama.py): which
-// layers stay float where none are named, and how strong m6 is.
+// Which layers the script of a family of models keeps in float where none are named (quant_qwen.py,
+// quant_llama.py). The strength that it gives m6 is not taken: the search loses less.
 void SetFamilyDefaults(const Arguments& arguments, TraditionalSettings& s) {
   const std::string model = ToLower(arguments.Text("model-type", "qwen2"));
-  const bool llama = model.starts_with("llama");
-  if (s.disable_names.empty() && !(llama && s.a_bit == 16)) {
-    if (model != "llama3") s.disable_names.emplace_back("*down_proj");
-    if (model == "llama3" || model == "llama3.1_fp" || model == "llama3.1_instruct")
-      s.disable_names.emplace_back("*layers.[0-4].*");
-  }
-  if (s.anti_method != "m6") return;
-  s.disable_anti_names.emplace_back("*self_attn.o_proj");
-  if (llama) return;
-  s.flex_alpha = model == "qwen3" ? 0.4 : 0.6;
-  s.flex_beta = model == "qwen3" ? 0.325 : 0.3;
+  if (!s.disable_names.empty() || (model.starts_with("llama") && s.a_bit == 16)) return;
+  if (model != "llama3") s.disable_names.emplace_back("*down_proj");
+  if (model == "llama3" || model == "llama3.1_fp" || model == "llama3.1_instruct")
+    s.disable_names.emplace_back("*layers.[0-4].*");
 }
 
 }  // namespace
