@@ -33,6 +33,10 @@ ROWS = (
     ("tiny-qwen2", "--alpha 0.5", 0.000192, 1.0),
     ("tiny-qwen2", "--smooth smoothquant", 0.000192, 1.0),
     ("tiny-qwen2", "--smooth flex", 0.000187, 1.0),
+    ("tiny-qwen2", "--anti-method m1", 0.000185, 1.0),
+    ("tiny-qwen2", "--anti-method m2", 0.000190, 1.0),
+    ("tiny-qwen2", "--anti-method m4", 0.000231, 1.0),
+    ("tiny-qwen2", "--anti-method m6", 0.000163, 1.0),
     ("tiny-qwen2", "--type w4a8", 0.022247, 0.7),
     ("tiny-qwen2", "--type w4a8 --smooth none", 0.022247, 1.0),  # nothing but the weights as the peer's
     ("tiny-qwen2", SPARSE_FLAGS, 0.039974, 1.0),

@@ -85,7 +85,9 @@ Result<SmoothStep> SmoothStepOf(const TraditionalSettings& s, const LinearSettin
   for (const std::string& name : s.disable_anti_names)
     step.names.exclude.push_back(SmoothSourceOf(name));
   if (s.anti_method == "m1") {
-    step.method = SmoothMethod::kSmoothQuant;
+    // SmoothQuant at its fixed strength costs more than the closed code that the scripts call.
+    step.method = SmoothMethod::kFlex;
+    step.alpha.reset();
     step.pairs = {SmoothPair::kNormLinear};
   } else if (s.anti_method == "m3") {
     step.method = SmoothMethod::kAwq;
