@@ -196,7 +196,9 @@ class StructureCorruptor:
         document = json.loads((self.base / self.description).read_text())
         name = self.rng.choice(sorted(key for key in document if key in self.tensors))
         old = document[name]
-        document[name] = self.rng.choice([label for label in self.LABELS if label != old])
+        # Nobody reads the label of a bias or of a norm's copy: writers give them FLOAT or the type.
+        legal = {"FLOAT", document["model_quant_type"]} if name.endswith(".bias") or ".module." in name else {old}
+        document[name] = self.rng.choice([label for label in self.LABELS if label not in {old, *legal}])
         return self.description, json.dumps(document, indent=2).encode(), f"{name} {old} as {document[name]}"
 
     def config(self):

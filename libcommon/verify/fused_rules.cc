@@ -86,6 +86,10 @@ void CheckInputs(VerifyContext& context, const Group& group) {
 }
 
 // "….input_layernorm.module.weight" copies "….input_layernorm.weight" (formats.md 5.1).
+std::string StoredAs(const TensorEntry& entry) {
+  return fmt::format("{} {}", DTypeName(entry.dtype), ShapeText(entry.shape));
+}
+
 void CheckNormCopy(VerifyContext& context, const LayerTensors& copy) {
   const std::string_view module = copy.module.substr(0, copy.module.rfind('.'));
   const LayerTensors* norm = context.layers().Find(module);
@@ -98,16 +102,17 @@ void CheckNormCopy(VerifyContext& context, const LayerTensors& copy) {
                                            context.checkpoint().traits().name)});
     const TensorEntry* original = norm == nullptr ? nullptr : (*norm)[role];
     if (original == nullptr && context.incomplete()) continue;
-    if (original != nullptr && original->shape == entry->shape) continue;
+    const std::string found = StoredAs(*entry);
+    const std::string wanted = original == nullptr ? "" : StoredAs(*original);
+    if (found == wanted) continue;
     context.Report(
         "NORM-copy-orphan",
         {.tensor = entry->name,
-         .found = ShapeText(entry->shape),
-         .wanted = original == nullptr ? "" : ShapeText(original->shape),
+         .found = found,
+         .wanted = wanted,
          .message = original == nullptr
                         ? fmt::format("copies {}.{}, which is not there", module, RoleSuffix(role))
-                        : fmt::format("has shape {}, {} has {}", ShapeText(entry->shape),
-                                      Quote(original->name), ShapeText(original->shape))});
+                        : fmt::format("is {}, {} is {}", found, Quote(original->name), wanted)});
   }
 }
 

@@ -81,12 +81,14 @@ Status CheckNormCopies(VerifyContext& context) {
     const LayerTensors* norm = context.layers().Find(copy.module.substr(0, copy.module.rfind('.')));
     for (const Role role : {Role::kWeight, Role::kBias}) {
       if (norm == nullptr || copy[role] == nullptr || (*norm)[role] == nullptr) continue;
-      if (copy[role]->shape != (*norm)[role]->shape) continue;  // NORM-copy-orphan
-      SLIM_ASSIGN(const bool same, SameBytes(context.checkpoint(), *copy[role], *(*norm)[role]));
+      const TensorEntry& original = *(*norm)[role];
+      if (copy[role]->dtype != original.dtype || copy[role]->shape != original.shape)
+        continue;  // NORM-copy-orphan
+      SLIM_ASSIGN(const bool same, SameBytes(context.checkpoint(), *copy[role], original));
       if (same) continue;
-      context.Report("NORM-copy-differs",
-                     {.tensor = copy[role]->name,
-                      .message = fmt::format("differs from '{}'", (*norm)[role]->name)});
+      context.Report(
+          "NORM-copy-differs",
+          {.tensor = copy[role]->name, .message = fmt::format("differs from '{}'", original.name)});
     }
   }
   return {};

@@ -274,6 +274,8 @@ const Case kLayerCases[] = {
      [](CheckpointEditor& e) { e.Set<float>(kK + ".input_scale", 0, 0.5F); }},
     {"NORM-copy-orphan", kNormCopies,
      [](CheckpointEditor& e) { e.tensors.erase("model.norm.bias"); }},
+    {"NORM-copy-orphan", kNormCopies,
+     [](CheckpointEditor& e) { e.Add("model.norm.module.bias", DType::kBF16, {64}, "W8A8"); }},
     {"NORM-copy-foreign", kStatic,
      [](CheckpointEditor& e) { e.Add("model.norm.module.weight", DType::kBF16, {64}, "W8A8"); }},
     {"NORM-copy-differs", kNormCopies,

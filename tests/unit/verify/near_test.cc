@@ -263,6 +263,11 @@ const NearCase kLayerCases[] = {
      [](CheckpointEditor& e) { RelabelSparse(e, "W8A8S"); }},
     {"NORM-copy-orphan", kNormCopies,
      [](CheckpointEditor& e) { e.tensors.erase("model.norm.module.bias"); }},
+    {"NORM-copy-orphan", kNormCopies,
+     [](CheckpointEditor& e) {
+       for (const char* name : {"model.norm.bias", "model.norm.module.bias"})
+         e.Add(name, DType::kBF16, {64}, e[name].label);
+     }},
     {"NORM-copy-foreign", kStatic,
      [](CheckpointEditor& e) { e.Add("model.norm.modules.weight", DType::kBF16, {64}, "FLOAT"); }},
     {"NORM-copy-differs", kNormCopies,
