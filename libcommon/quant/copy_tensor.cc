@@ -104,11 +104,8 @@ Status CopyChanged(const Checkpoint& source, const TensorCopy& copy,
     if (!AllFinite(values.data(), values.size())) return NotFiniteError(entry.name);
     change(values);
     RoundToDType(planned.dtype, values.data(), values.size());
-    if (!AllFinite(values.data(), values.size())) {
-      return InputError("QU-not-finite", fmt::format("holds values beyond the range of {}",
-                                                     DTypeName(planned.dtype)))
-          .WithTensor(entry.name);
-    }
+    if (!AllFinite(values.data(), values.size()))
+      return BeyondRangeError(entry.name, planned.dtype);
     FromFloat(planned.dtype, values.data(), bytes.data(), values.size());
     std::copy_n(bytes.data() + (offset - first * columns * to), part.size(), part.data());
     return {};

@@ -41,7 +41,7 @@ Result<std::vector<TensorCopy>> TravellingTensors(const Checkpoint& source, cons
 Result<TensorView> ReadTensor(const Checkpoint& source, const TensorEntry& entry, Buffer& buffer,
                               ThreadPool& pool);
 // In the dtype that is planned. Tensors that are not floats are only copied. Errors: QU-not-finite,
-// NaN or infinity in it, or made by the dtype.
+// NaN or infinity in it; QU-beyond-range, made by the dtype.
 Status CopyTensor(const Checkpoint& source, const TensorCopy& copy, CheckpointWriter& writer);
 // The same through float32: `change` gets whole rows. Values beyond the range of the written dtype
 // are refused, not clipped.

@@ -17,6 +17,7 @@
 #include "convert/receipt.h"
 #include "kernels/convert.h"
 #include "kernels/reduce.h"
+#include "kernels/scan.h"
 #include "model/modules.h"
 #include "os/interrupt.h"
 #include "os/memory.h"
@@ -27,6 +28,7 @@
 #include "quant/journal.h"
 #include "quant/memory_need.h"
 #include "quant/output_check.h"
+#include "quant/weight_rows.h"
 #include "quant/weights.h"
 #include "quant/write_behind.h"
 
@@ -324,6 +326,8 @@ class Pipeline {
     if (spec == nullptr) return InternalError(fmt::format("{} is not planned", name));
     Tensor tensor(spec->dtype, spec->shape);
     FromFloat(tensor.dtype, values.data(), tensor.data.data(), values.size());
+    if (!AllFinite(tensor.dtype, tensor.data.data(), values.size()))
+      return BeyondRangeError(name, tensor.dtype);
     return writer_->Write(name, tensor.data.bytes());
   }
 
@@ -400,10 +404,10 @@ class Pipeline {
         input.bias = bias.view();
       }
     }
-    SLIM_ASSIGN(LinearRecord record,
-                QuantizeCalibrated(linear, input, calibrated, options_, plan_.model_dtype, pool_));
-    if (options_.measure) {
-      SLIM_TRY(MeasureWeight(input.weight, record, TraitsOf(options_.recipe.layout).packs_int4,
+    Result<LinearRecord> record =
+        QuantizeCalibrated(linear, input, calibrated, options_, plan_.model_dtype, pool_);
+    if (record.ok() && options_.measure) {
+      SLIM_TRY(MeasureWeight(input.weight, *record, TraitsOf(options_.recipe.layout).packs_int4,
                              pool_, measured));
     }
     return record;
@@ -569,6 +573,16 @@ class Pipeline {
   std::map<std::string, LinearMeasurement> measured_;
 };
 
+// A weight that is finite in the source was made infinite on the way to its codes.
+Error Explained(const Checkpoint& source, Error error) {
+  const TensorEntry* entry = error.rule == kNotFiniteRule ? source.Find(error.tensor) : nullptr;
+  if (entry == nullptr || !CanConvertToFloat(entry->dtype)) return error;
+  const auto tensor = source.Read(*entry);
+  ThreadPool pool(1);
+  if (!tensor.ok() || !IsFinite(tensor->view(), pool)) return error;
+  return BeyondRangeError(error.tensor, entry->dtype);
+}
+
 }  // namespace
 
 Result<QuantSummary> Quantize(const Checkpoint& source, const QuantPlan& plan,
@@ -576,7 +590,7 @@ Result<QuantSummary> Quantize(const Checkpoint& source, const QuantPlan& plan,
                               const OutputOptions& output, Listener& listener) {
   auto summary = Pipeline(source, plan, options, listener).Run(target, output);
   if (summary.ok() || summary.error().tensor.empty()) return summary;
-  return std::move(summary).error().WithPath(source.path());
+  return Explained(source, std::move(summary).error()).WithPath(source.path());
 }
 
 }  // namespace slim

@@ -249,8 +249,18 @@ class LinearQuantizer {
 }  // namespace
 
 Error NotFiniteError(std::string_view tensor) {
-  return InputError("QU-not-finite", "holds NaN or infinity",
+  return InputError(std::string(kNotFiniteRule), "holds NaN or infinity",
                     "the source checkpoint is damaged, fetch it again")
+      .WithTensor(tensor);
+}
+
+Error BeyondRangeError(std::string_view tensor, DType dtype) {
+  return InputError(
+             "QU-beyond-range",
+             fmt::format("is finite in the source, what becomes of it is beyond the range of {}",
+                         DTypeName(dtype)),
+             "--dtype bf16 reaches further, --compute fp32 rounds only what is written, "
+             "--smooth none scales nothing")
       .WithTensor(tensor);
 }
 
@@ -267,16 +277,19 @@ Result<Tensor> CastFloat(const std::string& name, const TensorView& weight, DTyp
   const uint64_t from_bytes = k * (DTypeBits(weight.dtype) / 8);
   const uint64_t to_bytes = k * (DTypeBits(dtype) / 8);
   std::atomic<bool> finite = true;
+  std::atomic<bool> fits = true;
   pool.ParallelFor(weight.shape[0], kRowsPerTask, [&](uint64_t begin, uint64_t end) {
     std::vector<float> row(k);
     for (uint64_t i = begin; i < end; ++i) {
       ToFloat(weight.dtype, weight.bytes.data() + i * from_bytes, row.data(), k);
-      RoundToDType(dtype, row.data(), k);
       if (!AllFinite(row.data(), k)) finite = false;
+      RoundToDType(dtype, row.data(), k);
+      if (!AllFinite(row.data(), k)) fits = false;
       FromFloat(dtype, row.data(), cast.data.data() + i * to_bytes, k);
     }
   });
   if (!finite) return NotFiniteError(name);
+  if (!fits) return BeyondRangeError(name, dtype);
   return cast;
 }
 

@@ -26,8 +26,11 @@ struct WeightInput {
   std::vector<float>* spent_moments = nullptr;
 };
 
-// QU-not-finite: `tensor` holds NaN or infinity.
+inline constexpr std::string_view kNotFiniteRule = "QU-not-finite";
+// kNotFiniteRule: `tensor` of the source holds NaN or infinity.
 Error NotFiniteError(std::string_view tensor);
+// QU-beyond-range: finite in the source, but not when smoothed, rotated or rounded in `dtype`.
+Error BeyondRangeError(std::string_view tensor, DType dtype);
 
 // Errors: NaN or infinity in the weight or bias (QU-not-finite, names the tensor and the row); a
 // quant_bias beyond int32.
@@ -35,8 +38,8 @@ Result<LinearRecord> QuantizeLinear(const LinearPlan& linear, const WeightInput&
                                     const QuantOptions& options, DType model_dtype,
                                     ThreadPool& pool);
 
-// A float weight [n, k] in another dtype, rounded once. NaN or infinity in it, or made by the
-// rounding, is QU-not-finite under `name`.
+// A float weight [n, k] in another dtype, rounded once. Under `name`, NaN or infinity in it is
+// QU-not-finite, made by the rounding QU-beyond-range.
 Result<Tensor> CastFloat(const std::string& name, const TensorView& weight, DType dtype,
                          ThreadPool& pool);
 
