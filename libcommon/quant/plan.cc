@@ -9,6 +9,7 @@
 #include "base/glob.h"
 #include "base/text.h"
 #include "model/read_config.h"
+#include "quant/fused_types.h"
 #include "quant/linear_parts.h"
 #include "quant/stages.h"
 
@@ -62,6 +63,7 @@ class Planner {
     SLIM_TRY(ChooseRotation());
     SLIM_TRY(CheckTensors());
     SLIM_TRY(ChooseTypes());
+    SLIM_TRY(CheckFusedTypes(plan_));
     SLIM_TRY(ChooseSmoothing());
     SLIM_TRY(ChooseCache());
     ChooseCalibration();

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "checkpoint/dialects/module_layers.h"
+#include "model/fused_linears.h"
 #include "verify/context.h"
 
 namespace slim {
@@ -177,16 +178,9 @@ void CheckGroupSize(VerifyContext& context) {
 
 // A loader that fuses layers looks for the block of a row by the fused row number.
 void CheckFusedBlocks(VerifyContext& context) {
-  constexpr std::array<std::array<std::string_view, 3>, 3> kFused = {
-      {{"q_proj", "k_proj", "v_proj"},
-       {"gate_proj", "up_proj", ""},
-       {"q_a_proj", "kv_a_proj_with_mqa", ""}}};
   for (const LogicalLayer& layer : context.foreign()->layers()) {
     if (layer.block[0] == 0 || layer.n() % layer.block[0] == 0) continue;
-    const std::string_view leaf = SplitTensorName(layer.name).suffix;
-    const bool fused = std::ranges::any_of(
-        kFused, [&](const auto& names) { return std::ranges::find(names, leaf) != names.end(); });
-    if (!fused) continue;
+    if (FusedLinears(SplitTensorName(layer.name).suffix).empty()) continue;
     context.Report(
         "FP8-fused-block",
         {.tensor = layer.sources.front()->name,

@@ -2,41 +2,30 @@
 // writers keep.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/text.h"
+#include "model/fused_linears.h"
 #include "verify/context.h"
 
 namespace slim {
 namespace {
-
-// Linears that read one tensor, by the last part of their name (consumers.md G24).
-constexpr std::array<std::array<std::string_view, 3>, 4> kGroups = {
-    {{"q_proj", "k_proj", "v_proj"},
-     {"gate_proj", "up_proj", ""},
-     {"q_a_proj", "kv_a_proj_with_mqa", ""},
-     {"w1", "w3", ""}}};
 
 using Group = std::vector<const LayerTensors*>;
 
 // The members of the group that `first` opens; empty unless its name is the first of a group.
 Group GroupOf(const LayerTable& layers, const LayerTensors& first) {
   const TensorNameParts name = SplitTensorName(first.module);
-  for (const auto& names : kGroups) {
-    if (name.suffix != names[0]) continue;
-    Group group = {&first};
-    for (size_t i = 1; i < names.size(); ++i) {
-      if (names[i].empty()) continue;
-      const LayerTensors* member = name.module.empty()
-                                       ? layers.Find(names[i])
-                                       : layers.Find(fmt::format("{}.{}", name.module, names[i]));
-      if (member != nullptr && (*member)[Role::kWeight] != nullptr) group.push_back(member);
-    }
-    return group;
+  const auto names = FusedLinears(name.suffix);
+  if (names.empty() || name.suffix != names.front()) return {};
+  Group group = {&first};
+  for (const std::string_view other : names.subspan(1)) {
+    const LayerTensors* member = name.module.empty()
+                                     ? layers.Find(other)
+                                     : layers.Find(fmt::format("{}.{}", name.module, other));
+    if (member != nullptr && (*member)[Role::kWeight] != nullptr) group.push_back(member);
   }
-  return {};
+  return group;
 }
 
 void CheckTypes(VerifyContext& context, const Group& group) {
