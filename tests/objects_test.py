@@ -15,7 +15,7 @@ FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$", re.M)
 # Any VEX or EVEX instruction: their mnemonics begin with v, but for verr and verw; and those of the general registers of AVX2's time.
 # But tzcnt: GCC writes it for the baseline, too, because older processors read it as bsf and it is never asked about zero there.
 WIDE = re.compile(r"^\s+[0-9a-f]+:\s+(?:v(?!err|erw|mcall|mrun)[a-z0-9]+|andn|bextr|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx|lzcnt|kmov[bwdq])\b", re.M)
-CHOSEN = re.compile(r"N_AVX|N_SSE4|4avx2|4vnni")  # Highway's namespaces, and those of int8_panel.cc
+CHOSEN = re.compile(r"N_AVX|N_SSE4|4avx2|4vnni|10avx512bf16")  # Highway's namespaces, and those of int8_panel.cc and bf16_panel.cc
 
 
 @unittest.skipUnless(platform.machine() == "x86_64" and shutil.which("objdump"), "objdump of x86-64 is needed")

@@ -12,6 +12,7 @@ import concurrent.futures
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,14 @@ def run_all_apart(paths, binaries, jobs):
     return 1 if failed else 0
 
 
+def hear_signals():
+    """nohup and shells that put a command in the background have it ignore signals, and so would the programs that the tests stop by
+    them."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
@@ -69,6 +78,7 @@ def main():
         return 0
     if arguments.jobs > 1 and len(arguments.files) > 1:
         return run_all_apart(arguments.files, arguments.bin, arguments.jobs)
+    hear_signals()
     os.environ["SLIM_BIN"] = os.path.abspath(arguments.bin)
     sys.dont_write_bytecode = True
     suite = unittest.TestSuite()

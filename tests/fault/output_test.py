@@ -37,7 +37,9 @@ class Faults(unittest.TestCase):
     def prepare(self, command):
         shutil.copytree(GOLDEN / "models" / "mini-qwen2-bfloat16", self.folder / "in")
         self.before = digest(self.folder / "in")
+        start = time.monotonic()
         self.run_command(command)
+        self.seconds = time.monotonic() - start
         self.wanted = digest(self.folder / "out")
         shutil.rmtree(self.folder / "out")
 
@@ -57,11 +59,11 @@ class Faults(unittest.TestCase):
 
     def test_killed_at_moments(self):
         self.prepare(QUANT)
-        kills, slowest = 0, 0.0
-        for number in range(500 if LONG else 50):
+        kills, slowest, moments = 0, 0.0, 500 if LONG else 50
+        for number in range(moments):
             for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
                 process = subprocess.Popen([BIN / QUANT[0], *QUANT[1:]], cwd=self.folder, stderr=subprocess.DEVNULL)
-                time.sleep(0.0006 * number / (10 if LONG else 1))
+                time.sleep(self.seconds * number / moments)
                 process.send_signal(kind)
                 told = time.monotonic()
                 if kind == signal.SIGINT and number % 2:
